@@ -1,0 +1,79 @@
+"""Reads configuration out of environment variables, and says clearly what is wrong with them.
+
+Pure functions of a mapping, so that they are tested without importing the settings again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+SQLITE_OPTIONS = {
+    "timeout": 10,  # seconds a writer waits for another one
+    "transaction_mode": "IMMEDIATE",  # take the write lock first: waiting works, upgrading a read lock does not
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+}
+
+
+def flag(environ: Mapping[str, str], name: str) -> bool:
+    """Whether the variable is set to something that means yes; unset and empty mean no."""
+    value = environ.get(name, "").strip().lower()
+    if value in ("", "0", "false", "no", "off"):
+        return False
+    if value in ("1", "true", "yes", "on"):
+        return True
+    raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}")
+
+
+def words(environ: Mapping[str, str], name: str, default: str = "") -> list[str]:
+    """A comma-separated list."""
+    return [word.strip() for word in environ.get(name, default).split(",") if word.strip()]
+
+
+def positive_int(environ: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number above zero."""
+    value = environ.get(name, "") or str(default)
+    if not value.isdecimal() or int(value) == 0:
+        raise ImproperlyConfigured(f"{name} must be a whole number above 0, not {value!r}")
+    return int(value)
+
+
+def secret_key(environ: Mapping[str, str], *, throwaway: bool) -> str:
+    """The key that signs cookies; a throw-away one is given to tests and DEBUG only."""
+    key = environ.get("SECRET_KEY", "")
+    if key:
+        return key
+    if throwaway:
+        return "throw-away-key-of-tests-and-debug-only"
+    raise ImproperlyConfigured(
+        "SECRET_KEY is not set: set it to a long random string "
+        "(python -c 'import secrets; print(secrets.token_urlsafe(50))'), or DEBUG=1 on your own machine"
+    )
+
+
+def database(url: str, data: Path) -> dict[str, object]:
+    """Django's settings of the database at ``url``; without one, SQLite in the data folder.
+
+    A relative path of ``sqlite:///name`` is taken from the data folder: a release's folder comes and goes.
+    """
+    parts = urlsplit(url or "sqlite:///antisocial.sqlite3")
+    if parts.scheme == "sqlite":
+        path = unquote(parts.path[1:])
+        if not path:
+            raise ImproperlyConfigured("DATABASE_URL names no file: write sqlite:///name or sqlite:////folder/name")
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": data / path, "OPTIONS": SQLITE_OPTIONS}
+    if parts.scheme in ("postgres", "postgresql"):
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": unquote(parts.path[1:]),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": unquote(parts.hostname or ""),
+            "PORT": str(parts.port or ""),
+            "OPTIONS": dict(parse_qsl(parts.query)),
+        }
+    # The URL may hold a password: only its scheme is said.
+    raise ImproperlyConfigured(f"DATABASE_URL must begin with sqlite:// or postgresql://, not {parts.scheme!r}")

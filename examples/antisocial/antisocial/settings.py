@@ -1,0 +1,118 @@
+"""Every setting comes from the environment; README.md lists the variables."""
+
+import os
+import sys
+from pathlib import Path
+
+from antisocial import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+TESTING = sys.argv[1:2] == ["test"]
+DEBUG = env.flag(os.environ, "DEBUG")
+SECRET_KEY = env.secret_key(os.environ, throwaway=DEBUG or TESTING)
+
+# What outlives a release: the database, the queue, the schedule.
+DATA = Path(os.environ.get("PAWL_DATA") or BASE_DIR / "var").resolve()
+if not TESTING:
+    DATA.mkdir(parents=True, exist_ok=True)
+
+RELEASE = os.environ.get("PAWL_RELEASE", "")
+FETCH_EVERY_S = env.positive_int(os.environ, "FETCH_EVERY_S", 900)
+FETCH_TIMEOUT_S = env.positive_int(os.environ, "FETCH_TIMEOUT_S", 20)
+FETCH_MAX_BYTES = 5_000_000
+
+# The proxy terminates TLS and is the only one who can reach the socket, so its word is taken.
+ALLOWED_HOSTS = env.words(os.environ, "ALLOWED_HOSTS", ".localhost,localhost,127.0.0.1")
+CSRF_TRUSTED_ORIGINS = env.words(os.environ, "CSRF_TRUSTED_ORIGINS")
+USE_X_FORWARDED_HOST = False
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = env.flag(os.environ, "SECURE_COOKIES")
+
+# No accounts, so no sessions: messages travel in a signed cookie.
+INSTALLED_APPS = ["django.contrib.messages", "django.contrib.staticfiles", "reader"]
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+MIDDLEWARE = [
+    "reader.middleware.headers",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "antisocial.urls"
+WSGI_APPLICATION = "antisocial.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": env.database(os.environ.get("DATABASE_URL", ""), DATA) | {"CONN_MAX_AGE": 60}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Collected beside the code: each release has its own manifest, and what it links to goes and comes with it.
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+if not (DEBUG or TESTING):
+    MIDDLEWARE.insert(2, "whitenoise.middleware.WhiteNoiseMiddleware")
+    STORAGES = {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
+
+USE_TZ = True
+TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "level": "CRITICAL" if TESTING else "NOTSET",  # tests provoke warnings; theirs would hide a real one
+        }
+    },
+    "loggers": {"httpx": {"level": "WARNING"}},  # the task's own line says what came of a fetch
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+}
+
+# A worker that is killed loses the few messages it holds; the schedule asks for those feeds again.
+QUEUE = DATA / "queue"
+CELERY_BROKER_URL = os.environ.get("BROKER_URL") or "folder://localhost"
+if CELERY_BROKER_URL.startswith("folder:"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": QUEUE / "messages",
+        "data_folder_out": QUEUE / "messages",
+        "processed_folder": QUEUE / "taken",
+        "control_folder": QUEUE / "control",
+        "polling_interval": 0.5,
+    }
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_ALWAYS_EAGER = TESTING
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA / "celerybeat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    "fetch all feeds": {
+        "task": "reader.tasks.fetch_all",
+        "schedule": FETCH_EVERY_S,
+        # While no worker runs, rounds must not pile up.
+        "options": {"expires": FETCH_EVERY_S},
+    }
+}

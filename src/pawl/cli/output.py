@@ -1,0 +1,156 @@
+"""Every word a person sees: results on stdout, progress and errors on stderr, colour only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from pawl.errors import PawlError
+
+Json = dict[str, Any]
+
+
+def result(text: str = "") -> None:
+    """A line of the result."""
+    print(text)
+
+
+def say(text: str) -> None:
+    """A line of progress or advice."""
+    sys.stdout.flush()  # where both go to one place, lines keep their order
+    print(text, file=sys.stderr, flush=True)
+
+
+def as_json(value: object) -> None:
+    """One object, for programs."""
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def colours(stream: Any = sys.stderr) -> bool:
+    """Whether the stream may have colour."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def good(text: str) -> str:
+    return click.style(text, fg="green") if colours() else text
+
+
+def bad(text: str) -> str:
+    return click.style(text, fg="red") if colours() else text
+
+
+def dim(text: str) -> str:
+    return click.style(text, dim=True) if colours() else text
+
+
+def error(fault: PawlError) -> None:
+    """What happened, why, and what to do next."""
+    say(bad("error: ") + _in_one_line(fault.what))
+    if fault.why:
+        say(f"  why: {_in_one_line(fault.why)}")
+    for line in fault.detail.splitlines():
+        say(dim(f"  | {printable(line)}"))
+    if fault.next_step:
+        say(next_line(fault.next_step))
+
+
+def next_line(text: str) -> str:
+    """What to do next, on its own line."""
+    return f"  {'' if text.startswith('see:') else 'next: '}{_in_one_line(text)}"
+
+
+def _in_one_line(text: str) -> str:
+    return printable(text).replace("\n", "\\n")
+
+
+def usage(fault: click.ClickException) -> None:
+    """A command line that click could not read."""
+    text = fault.format_message()
+    say(bad("error: ") + text[:1].lower() + text[1:].rstrip("."))
+    context = fault.ctx if isinstance(fault, click.UsageError) else None
+    say(f"  next: {context.command_path if context else 'pawl'} --help")
+
+
+def interrupted() -> None:
+    say("interrupted")
+
+
+def printable(text: str) -> str:
+    """Text from commits, logs and branches with terminal control characters made visible."""
+    return "".join(char if char.isprintable() or char in "\t\n" else repr(char)[1:-1] for char in text)
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: wide characters (UAX 11) take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """An aligned table without boxes; cells of the last column are not padded."""
+    cells = [
+        list(headings),
+        *([" ".join(printable(str("" if c is None else c)).split("\n")) for c in row] for row in rows),
+    ]
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(headings))]
+    for number, row in enumerate(cells):
+        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+        line = "  ".join(padded).rstrip()
+        result(click.style(line, bold=True) if number == 0 and colours(sys.stdout) else line)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people.
+
+    >>> duration(0.0123), duration(2.5), duration(75), duration(7300), duration(None)
+    ('12 ms', '2.5 s', '1 min 15 s', '2 h 1 min', '')
+    """
+    if seconds is None:
+        return ""
+    if round(seconds * 1000) < 1000:
+        return f"{seconds * 1000:.0f} ms"
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    minutes = whole // 60
+    if minutes < 60:
+        return f"{minutes} min {whole % 60} s"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} d {minutes // 60 % 24} h"
+
+
+def size(amount: int) -> str:
+    """Bytes for people.
+
+    >>> size(0), size(48_300_000)
+    ('0 MB', '48 MB')
+    """
+    return f"{amount / 1e6:.0f} MB"
+
+
+def moment(iso: str | None) -> str:
+    """An ISO 8601 time, to the second.
+
+    >>> moment("2026-05-09T07:35:00.123456Z")
+    '2026-05-09 07:35:00Z'
+    """
+    return "" if not iso else iso[:19].replace("T", " ") + "Z"
+
+
+def ago(iso: str | None) -> str:
+    """How long ago an ISO 8601 time was."""
+    if not iso:
+        return ""
+    from datetime import UTC, datetime
+
+    return duration(max(0.0, (datetime.now(UTC) - datetime.fromisoformat(iso)).total_seconds()))

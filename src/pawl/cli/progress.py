@@ -1,0 +1,135 @@
+"""Shows a deploy as it goes: plain lines when piped, a moving line on a terminal, JSON lines with ``--json``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from pawl.cli import output
+from pawl.errors import Unreachable
+
+Json = dict[str, Any]
+_QUIET = ("queued", "stage began", "task began")
+
+
+def follow(lines: Iterable[Json], *, deploy: str, as_json: bool) -> int:
+    """Show the events of a deploy to its outcome; the exit status of the command that asked for it.
+
+    Raises:
+        Unreachable: pawld went away before the outcome.
+        KeyboardInterrupt: after saying that the deploy goes on without us.
+    """
+    show = _Json() if as_json else _Terminal() if sys.stderr.isatty() else _Plain()
+    try:
+        with show:
+            for line in lines:
+                show.event(line)
+                if line["event"] == "outcome":
+                    return 0 if line["outcome"] == "kept" else 1
+    except KeyboardInterrupt:
+        output.say(f"\nthe deploy goes on in pawld; watch it with: pawl watch {deploy}")
+        raise
+    raise Unreachable(
+        f"pawld went away during deploy {deploy}",
+        why="when it is back it finishes the deploy or restores what was live",
+        next_step="pawl up, then: pawl status",
+    )
+
+
+class _Json(nullcontext[None]):
+    def event(self, line: Json) -> None:
+        output.as_json(line)
+
+
+class _Plain(nullcontext[None]):
+    """One aligned line per event on stderr; the outcome on stdout."""
+
+    def event(self, line: Json) -> None:
+        if line["event"] == "outcome":
+            _outcome(line)
+        elif line["event"] == "queued":
+            for text in _change(line):
+                output.say(text)
+        elif line["event"] not in _QUIET:
+            output.say(_row(line))
+
+
+class _Terminal(_Plain):
+    """The same, with the stage that is under way and its seconds on a moving last line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+
+        self._console = Console(stderr=True)
+        self._status: AbstractContextManager[Any] | None = None
+        self._began = time.monotonic()
+
+    def event(self, line: Json) -> None:
+        self._clear()
+        super().event(line)
+        if line["event"] in ("stage began", "task began"):
+            from rich.markup import escape
+
+            what = escape(output.printable(str(line.get("command") or line["stage"])))
+            self._status = self._console.status(f"[dim]{what} …[/dim]", spinner="dots")
+            self._status.__enter__()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._status is not None:
+            self._status.__exit__(None, None, None)
+            self._status = None
+
+
+def _change(line: Json) -> list[str]:
+    change = line["change"]
+    head = f"{line['app']}: {line['kind']} {line['deploy']}, release {line['release']}"
+    texts = [head + (f", from {line['previous']}" if line["previous"] else ", the first")]
+    texts += [
+        output.dim(f"  {item['sha'][:7]}  {item['title']} ({item['author']})") for item in map(_plain, change[:5])
+    ]
+    if len(change) > 5:
+        texts.append(output.dim(f"  and {len(change) - 5} more"))
+    if len(change) > 1:
+        authors = f" by {len(line['authors'])} authors" if len(line["authors"]) > 1 else ""
+        texts.append(f"  this deploy bundles {len(change)} changes{authors}; each by itself: pawl deploy --one-by-one")
+    return texts
+
+
+def _plain(commit: Json) -> Json:
+    return {name: output.printable(value) for name, value in commit.items()}
+
+
+def _row(line: Json) -> str:
+    if line["event"] == "waiting":
+        return f"  {'queued':<12}{'':>8}  waits for deploy {line['for']}"
+    if line["event"] == "task":
+        return f"  {'':<12}{output.duration(line['duration_s']):>8}  task {line['index'] + 1}"
+    if line["event"] == "switched":
+        return output.good(f"  {'live':<12}{'':>8}  {line['url']}")
+    detail = output.dim(output.printable(line["detail"]))
+    return f"  {line['stage']:<12}{output.duration(line['duration_s']):>8}  {detail}".rstrip()
+
+
+def _outcome(line: Json) -> None:
+    took = output.duration(line["duration_s"])
+    if line["outcome"] == "kept":
+        release = line["live"]
+        output.result(f"{line['app']} is live: {line['url']} (release {release}, deploy {line['deploy']}, {took})")
+        if line["reason"]:
+            output.say(f"but: {output.printable(line['reason'])}")
+        return
+    stage = f" at '{line['failed_stage']}'" if line["failed_stage"] else ""
+    output.say(output.bad(f"{line['outcome']}{stage}: ") + output.printable(line["reason"]))
+    for text in line["detail"].splitlines():
+        output.say(output.dim(f"  | {output.printable(text)}"))
+    if line["next"]:
+        output.say(output.next_line(line["next"]))
+    serving = f"release {line['live']} goes on serving" if line["live"] else "nothing was live before"
+    output.result(f"{line['app']}: deploy {line['deploy']} {line['outcome']} after {took}; {serving}")

@@ -1,0 +1,134 @@
+"""Start-up, shutdown and wiring of one pawld."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from pawl import __version__
+from pawl.daemon.faults import fault_point
+from pawl.daemon.witness import LedgerWitness
+from pawl.deploys.queue import Deploys
+from pawl.engines.base import Candidate
+from pawl.engines.process.engine import ProcessEngine
+from pawl.errors import PawlError, StateError
+from pawl.home import Home
+from pawl.ledger.events import PawldStarted, PawldStopped
+from pawl.ledger.store import SqliteLedger
+from pawl.proxy.caddy import Caddy
+from pawl.proxy.routes import Machine, Route
+from pawl.proxy.slots import Slots
+from pawl.source.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Pawld:
+    """Everything one home needs, wired together. ``run`` goes on until ``stop`` is called."""
+
+    def __init__(self, home: Home, machine: Machine, *, environ: Mapping[str, str]) -> None:
+        self.home = home
+        self._lock = _lock(home)
+        self.machine = machine
+        self.ledger = SqliteLedger(home.ledger, clock=lambda: datetime.now(UTC))
+        self.store = Store(home.store)
+        self.slots = Slots(home.slots)
+        self.witness = LedgerWitness(self.ledger)
+        at = fault_point(environ)
+        self.engine = ProcessEngine(home, self.store, route=self.slots.assign, witness=self.witness, fault_point=at)
+        self.caddy = Caddy(
+            home=home, machine=self.machine, mark=f"{self.engine.mark}:proxy", on_event=self.witness.proxy
+        )
+        self.deploys = Deploys(self.ledger, self.engine, before_switch=self._show_candidate, fault_point=at)
+        self._stopping = asyncio.Event()
+        self._leaves_running = False
+        self.started_at = datetime.now(UTC)
+
+    async def start(self) -> None:
+        """Take over what runs, bring up what should be live, and go on with the deploys that were cut off.
+
+        Raises:
+            StateError: the proxy cannot be started (a port is taken, no Caddy).
+        """
+        await self.store.create()
+        self.engine.adopt()
+        await self.caddy.start(self.routes())
+        unfinished = self.ledger.unfinished()
+        self.engine.begin([deploy.id for deploy in unfinished if deploy.switched_at is None])
+        for app in self.ledger.apps():
+            try:
+                self.deploys.ensure(app.name)
+            except PawlError:
+                log.exception("%s cannot be brought up", app.name)  # the others can
+        self.ledger.append(PawldStarted(version=__version__, pid=os.getpid()))
+        self.deploys.resume()
+
+    async def run(self) -> None:
+        """Supervise until :meth:`stop` is called, then end everything in order."""
+        ticking = asyncio.ensure_future(self.engine.tick())
+        await self._stopping.wait()
+        ticking.cancel()
+        await self.deploys.stop()
+        if self._leaves_running:
+            await self.caddy.detach()
+            self.engine.leave_all()
+        else:
+            await self.caddy.stop(timeout_s=self.engine.longest_request_s())
+            await self.engine.stop_all()
+        self.ledger.append(PawldStopped(reason="left running" if self._leaves_running else "stopped"))
+        self.ledger.close()
+
+    def stop(self, *, leaves_running: bool = False) -> None:
+        """Begin to stop; with ``leaves_running`` the apps and the proxy go on for the next pawld."""
+        self._leaves_running = leaves_running
+        self._stopping.set()
+
+    def routes(self, candidate: Candidate | None = None) -> list[Route]:
+        """The names each live app answers to, with a candidate's in place of its app's."""
+        releases = {app.name: app.live.release for app in self.ledger.apps() if app.live is not None}
+        if candidate is not None:
+            releases[candidate.app] = candidate.release
+        found = []
+        for app, release in releases.items():
+            try:
+                domains = self.engine.config(app, release).domains
+            except PawlError:
+                continue  # its release is gone from the disk: there is nothing to send requests to
+            found.append(Route(app, domains.names, domains.https))
+        return found
+
+    async def _show_candidate(self, candidate: Candidate) -> None:
+        await self.caddy.apply(self.routes(candidate))
+
+    def url(self, app: str) -> str:
+        """Where a browser on this machine finds the app."""
+        view = self.ledger.app(app)
+        if view is not None and view.live is not None:
+            try:
+                domains = self.engine.config(app, view.live.release).domains
+            except PawlError:
+                domains = None
+            name = next((item for item in domains.names if not item.startswith("*")), None) if domains else None
+            if name is not None and domains is not None and domains.https_for(name) != "off":
+                port = "" if self.machine.https_port == 443 else f":{self.machine.https_port}"
+                return f"https://{name}{port}/"
+        port = "" if self.machine.port == 80 else f":{self.machine.port}"
+        return f"http://{app}.localhost{port}/"
+
+
+def _lock(home: Home) -> int:
+    """Hold the home for this process's life, so that two pawld never own one place."""
+    descriptor = os.open(home.path / "pawld.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise StateError(
+            f"another pawld owns {home.path}", why="it holds the file pawld.lock there",
+            next_step="use it, or stop it first: pawl down",
+        ) from error  # fmt: skip
+    return descriptor

@@ -1,0 +1,151 @@
+"""What goes on while somebody watches: the events of a deploy, the lines of logs."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+
+from pawl.daemon import shapes
+from pawl.daemon.pawld import Pawld
+from pawl.engines.process.logs import Line, LogFile, LogFolder
+from pawl.ledger.events import DeployEnded, DeployQueued, Switched, SwitchedBack
+from pawl.ledger.records import Recorded
+from pawl.settings.redaction import Redactor
+from pawl.settings.versions import SettingsFolder
+
+_FOLLOW_S = 0.25
+_SPECIAL = ("build", "test", "task")
+
+
+async def deploy_events(pawld: Pawld, deploy: str) -> AsyncIterator[bytes]:
+    """JSON lines of a deploy from its beginning to its outcome."""
+    queue: asyncio.Queue[Recorded] = asyncio.Queue()
+    unsubscribe = pawld.ledger.subscribe(lambda item: queue.put_nowait(item) if item.deploy == deploy else None)
+    try:
+        last = 0
+        live: str | None = None
+        for recorded in pawld.ledger.events(deploy=deploy):
+            queue.put_nowait(recorded)
+        while True:
+            recorded = await queue.get()
+            if recorded.seq <= last:
+                continue
+            last = recorded.seq
+            live = _live_after(recorded.event, live)
+            line = shapes.progress(recorded, pawld.ledger.deploy(deploy), live, pawld.url(recorded.app or ""))
+            if line is not None:
+                yield msgspec.json.encode(line) + b"\n"
+            if isinstance(recorded.event, DeployQueued) and (first := _ahead(pawld, recorded)):
+                yield (
+                    msgspec.json.encode({"event": "waiting", "deploy": deploy, "at": recorded.at, "for": first}) + b"\n"
+                )
+            if isinstance(recorded.event, DeployEnded):
+                return
+    finally:
+        unsubscribe()
+
+
+def _live_after(event: object, live: str | None) -> str | None:
+    """The release that serves once an event of the deploy has happened."""
+    match event:
+        case DeployQueued(from_live=before):
+            return before.release if before else None
+        case Switched(release=release) | SwitchedBack(release=release):
+            return release
+        case _:
+            return live
+
+
+def _ahead(pawld: Pawld, queued: Recorded) -> str | None:
+    """The deploy of the same app that must end first."""
+    first = next((item.id for item in pawld.ledger.unfinished() if item.app == queued.app), None)
+    return None if first == queued.deploy else first
+
+
+class LogQuery(msgspec.Struct, frozen=True):
+    """Which lines: of one process type, written since (Unix seconds), the last ``tail`` of each file."""
+
+    process: str | None = None
+    since: float | None = None
+    tail: int | None = None
+    failed: bool = False
+    follow: bool = False
+
+
+async def log_lines(pawld: Pawld, app: str, query: LogQuery) -> AsyncIterator[bytes]:
+    """JSON lines ``{"at", "name", "text"}`` of an app's logs, in the order they were written, secrets masked."""
+    folder = LogFolder(pawld.home.logs(app))
+    redactor = _redactor(pawld, app)
+    offsets: dict[str, int] = {}
+    for number, line in enumerate(_stored(folder, query, offsets)):
+        yield _encode(line, redactor)
+        if number % 200 == 0:
+            await asyncio.sleep(0)
+    while query.follow:
+        await asyncio.sleep(_FOLLOW_S)
+        for file in _files(folder, query):
+            start = offsets.get(file.path.name, 0)
+            for line, offset in file.lines(start=start):
+                if _is_whole(file, offset):
+                    offsets[file.path.name] = offset
+                    yield _encode(Line(time.time(), line.name, line.text), redactor)
+
+
+def _is_whole(file: LogFile, offset: int) -> bool:
+    """Whether the line that ends at ``offset`` has its newline; one that is still being written waits for it."""
+    try:
+        with file.path.open("rb") as stream:
+            stream.seek(offset - 1)
+            return stream.read(1) == b"\n"
+    except OSError:
+        return True
+
+
+def _stored(folder: LogFolder, query: LogQuery, offsets: dict[str, int]) -> Iterator[Line]:
+    sources = []
+    for file in _files(folder, query):
+        start = file.tail_offset(query.tail) if query.tail is not None else 0
+        sources.append(_since(file, start, query.since, offsets))
+    merged = heapq.merge(*sources, key=lambda line: line.at)
+    if query.tail is None:
+        yield from merged
+        return
+    kept = list(merged)
+    yield from kept[-query.tail :] if query.tail else []
+
+
+def _since(file: LogFile, start: int, since: float | None, offsets: dict[str, int]) -> Iterator[Line]:
+    offsets[file.path.name] = start
+    for line, offset in file.lines(start=start):
+        offsets[file.path.name] = offset
+        if since is None or line.at >= since:
+            yield line
+
+
+def _files(folder: LogFolder, query: LogQuery) -> list[LogFile]:
+    files = folder.files(query.process)
+    if query.failed:
+        failed = folder.failed()
+        return [file for file in files if file.path.name in failed]
+    if query.process is None:
+        return [file for file in files if file.name.partition(".")[0] not in _SPECIAL]
+    return files
+
+
+def _redactor(pawld: Pawld, app: str) -> Redactor:
+    version = pawld.ledger.settings_version(app)
+    folder = SettingsFolder(pawld.home.settings(app))
+    values: set[str] = set()
+    for number in range(version + 1):  # a log may be as old as any of them
+        if number == version or folder.has(number):
+            values.update(folder.read(number).secrets.values())
+    return Redactor(values)
+
+
+def _encode(line: Line, redactor: Redactor) -> bytes:
+    shown = {"at": shapes.iso(line.at), "name": line.name, "text": redactor.text(line.text)}
+    return msgspec.json.encode(shown) + b"\n"

@@ -1,0 +1,247 @@
+"""One deploy through its stages.
+
+Each stage is written to the ledger before it begins and after it has ended. A pawld that is killed in between leaves a
+ledger from which the next one goes on: stages that ended are skipped, the one that was cut off is done again, which
+every step bears. Until ``switched`` begins a failure costs nothing: the candidate is discarded and what was live has
+never stopped serving. From ``switched`` on the deploy only goes forward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from pawl.engines.base import Candidate, Engine
+from pawl.errors import PawlError, StageFailed
+from pawl.ledger.base import Ledger
+from pawl.ledger.events import DeployEnded, ReleaseBuilt, StageBegan, StageEnded, Switched, TaskBegan, TaskEnded
+from pawl.ledger.records import DeployView, Entry
+from pawl.model import DeployKind, Outcome, Stage
+
+log = logging.getLogger(__name__)
+Step = Callable[[], Awaitable[str]]
+
+
+class Restore(Protocol):
+    """Bring what runs of an app, and where its requests go, in line with what is live."""
+
+    def __call__(self, app: str, *, with_singletons: bool) -> None: ...
+
+
+class Story:
+    """One deploy. ``counts`` are the instances that ``pawl scale`` asked for, by process type."""
+
+    def __init__(
+        self,
+        deploy: DeployView,
+        *,
+        ledger: Ledger,
+        engine: Engine,
+        counts: Mapping[str, int],
+        is_trusted: bool,
+        restore: Restore,
+        before_switch: Callable[[Candidate], Awaitable[None]],
+        fault_point: Callable[[str], None],
+    ) -> None:
+        assert deploy.settings is not None
+        self._deploy = deploy
+        self._ledger = ledger
+        self._engine = engine
+        self._restore = restore
+        self._before_switch = before_switch
+        self._fault_point = fault_point
+        self._stage: Stage | None = None
+        self._began = time.monotonic()
+        self._done = {stage.stage for stage in deploy.stages if stage.ended_at is not None}
+        self._has_moved = False
+        self._is_switched = deploy.switched_at is not None
+        if not self._is_switched:  # its instances may have died with the machine
+            self._done -= {Stage.STARTED, Stage.HEALTHY, Stage.SWITCHED}
+        self._candidate = Candidate(
+            app=deploy.app, deploy=deploy.id, release=deploy.release, settings=deploy.settings, counts=counts,
+            is_trusted=is_trusted,
+        )  # fmt: skip
+
+    @property
+    def candidate(self) -> Candidate:
+        return self._candidate
+
+    async def run(self) -> Outcome:
+        """Go through the stages that are left and write the outcome; whatever happens, something goes on serving.
+
+        Raises:
+            StateError: the ledger could not be written; the deploy is to be taken up again.
+        """
+        try:
+            for stage, step in self._stages().items():
+                await self._go_through(stage, step)
+        except asyncio.CancelledError:
+            raise  # pawld is stopping: the next one takes the deploy up
+        except PawlError as error:
+            return await self._failed(error)
+        except OSError as error:
+            return await self._failed(from_os(error))
+        except Exception as error:
+            log.exception("deploy %s", self._deploy.id)
+            return await self._failed(
+                StageFailed(f"pawld failed: {type(error).__name__}", why=str(error), next_step="see: log/pawld.log")
+            )
+        return self._end(Outcome.KEPT, "")
+
+    def _stages(self) -> dict[Stage, Step]:
+        building: dict[Stage, Step] = {
+            Stage.FETCHED: self._fetch,
+            Stage.BUILT: self._build,
+            Stage.TESTED: self._test,
+            Stage.TASKS_DONE: self._run_tasks,
+        }
+        going_live: dict[Stage, Step] = {
+            Stage.STARTED: self._start,
+            Stage.HEALTHY: self._wait_healthy,
+            Stage.SWITCHED: self._switch,
+            Stage.DRAINED: self._drain,
+            Stage.OBSERVED: self._observe,
+        }
+        return building | going_live if self._deploy.kind is DeployKind.DEPLOY else going_live
+
+    async def _go_through(self, stage: Stage, step: Step) -> None:
+        if stage in self._done:
+            return
+        self._stage = stage
+        self._fault_point(f"{stage}: before")
+        self._append(StageBegan(stage=stage))
+        self._fault_point(f"{stage}: begun")
+        began = time.monotonic()
+        detail = await step()
+        self._fault_point(f"{stage}: done")
+        ended = StageEnded(stage=stage, duration_s=round(time.monotonic() - began, 4), detail=detail)
+        if stage is Stage.SWITCHED:
+            self._has_moved = True
+            self._append(self._switched(), ended)
+            self._is_switched = True
+        else:
+            self._append(ended)
+        self._fault_point(f"{stage}: ended")
+
+    # The steps; each may be done twice, and answers with what a person may want to know of it
+
+    async def _fetch(self) -> str:
+        commit = self._deploy.commit
+        return commit.sha[:12] if commit else ""
+
+    async def _build(self) -> str:
+        commit = self._deploy.commit
+        assert commit is not None
+        began = time.monotonic()
+        is_new = await self._engine.build(self._deploy.app, commit, self._deploy.path)
+        self._fault_point("release built")
+        if not is_new and self._is_recorded():
+            return "reused"
+        self._append(
+            ReleaseBuilt(
+                release=self._deploy.release, commit=commit, environment="",
+                duration_s=round(time.monotonic() - began, 4),
+            )
+        )  # fmt: skip
+        return "new" if is_new else "reused"
+
+    def _is_recorded(self) -> bool:
+        """Whether the ledger knows that the release was built: a pawld may have died just before it said so."""
+        built = self._ledger.releases(self._deploy.app)
+        return any(item.release == self._deploy.release and item.pruned_at is None for item in built)
+
+    async def _test(self) -> str:
+        return "passed" if await self._engine.test(self._deploy.app, self._deploy.release) else "nothing to run"
+
+    async def _run_tasks(self) -> str:
+        commands = self._engine.tasks(self._deploy.app, self._deploy.release)
+        ended = {task.index for task in self._deploy.tasks if task.exit_status == 0}
+        for index, command in enumerate(commands):
+            if index in ended:
+                continue
+            self._append(TaskBegan(index=index, command=command))
+            self._fault_point("task begun")
+            began = time.monotonic()
+            status = await self._engine.run_task(self._candidate, index)
+            self._fault_point("task done")
+            duration_s = round(time.monotonic() - began, 4)
+            self._append(TaskEnded(index=index, exit_status=status, duration_s=duration_s))
+        return "none" if not commands else "1 task" if len(commands) == 1 else f"{len(commands)} tasks"
+
+    async def _start(self) -> str:
+        await self._engine.start(self._candidate)
+        return ""
+
+    async def _wait_healthy(self) -> str:
+        await self._engine.wait_healthy(self._candidate)
+        return ""
+
+    async def _switch(self) -> str:
+        await self._before_switch(self._candidate)
+        await self._engine.switch(self._candidate)
+        return ""
+
+    async def _drain(self) -> str:
+        await self._engine.drain(self._candidate)
+        return ""
+
+    async def _observe(self) -> str:
+        return "not observed"
+
+    # Endings
+
+    async def _failed(self, error: PawlError) -> Outcome:
+        reason = error.what if not error.why else f"{error.what}: {error.why}"
+        if self._is_switched:
+            log.error("deploy %s is live, but: %s", self._deploy.id, reason)
+            return self._end(Outcome.KEPT, reason)
+        if self._has_moved:
+            raise error  # the requests have moved and the ledger could not be told: it is taken up again
+        try:
+            self._restore(self._deploy.app, with_singletons=False)  # before its end, for requests may have moved to it
+            await self._engine.discard(self._candidate)
+            self._restore(self._deploy.app, with_singletons=True)
+        except (PawlError, OSError):
+            log.exception("deploy %s: what was live could not be restored", self._deploy.id)
+        self._fault_point("discarded")
+        return self._end(Outcome.FAILED, reason, next_step=error.next_step, detail=error.detail)
+
+    def _end(self, outcome: Outcome, reason: str, *, next_step: str = "", detail: str = "") -> Outcome:
+        failed_stage = self._stage if outcome is Outcome.FAILED else None
+        duration_s = round(time.monotonic() - self._began, 4)
+        self._append(
+            DeployEnded(
+                outcome=outcome,
+                reason=reason,
+                next_step=next_step,
+                detail=detail,
+                failed_stage=failed_stage,
+                duration_s=duration_s,
+            )
+        )
+        return outcome
+
+    def _switched(self) -> Switched:
+        commit = self._deploy.commit
+        return Switched(
+            release=self._deploy.release, settings=self._candidate.settings, commit=commit.sha if commit else ""
+        )
+
+    def _append(
+        self, *events: StageBegan | StageEnded | TaskBegan | TaskEnded | Switched | ReleaseBuilt | DeployEnded
+    ) -> None:
+        self._ledger.append_many([Entry(event, app=self._deploy.app, deploy=self._deploy.id) for event in events])
+
+
+def from_os(error: OSError) -> PawlError:
+    """What the machine refused, in our words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StageFailed(
+            "the disk is full", why=f"{error.strerror}: {error.filename or 'a file of the release'}",
+            next_step="make room (pawl releases lists what is kept) and deploy again",
+        )  # fmt: skip
+    return StageFailed(f"the machine refused: {error.strerror}", why=str(error.filename or ""))

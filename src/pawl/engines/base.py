@@ -1,0 +1,88 @@
+"""What the story of a deploy asks of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pawl.model import Commit
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A release on trial: what to start, and the deploy that asked for it.
+
+    ``counts`` are instances by process type. ``is_trusted`` marks a release that was live before and is gone back to:
+    when its web instances are still warm it is switched to first, and its workers follow.
+    """
+
+    app: str
+    deploy: str
+    release: str
+    settings: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+    is_trusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceView:
+    """One running copy of a process type, as ``pawl status`` shows it; ``since`` is ISO 8601 UTC."""
+
+    name: str
+    process: str
+    pid: int | None
+    state: str
+    role: str
+    release: str
+    rss_bytes: int
+    restarts: int
+    since: str
+    address: str
+
+
+class Engine(Protocol):
+    """Runs the instances of apps at one place. All methods are idempotent, so that a deploy can be taken up again.
+
+    Errors: any method may raise StageFailed, whose text is for the author of the change; whatever it raises, what was
+    live before goes on serving.
+    """
+
+    async def build(self, app: str, commit: Commit, path: str) -> bool:
+        """Make the release of a commit unless it is there; True when it was built now, False when it was reused.
+
+        ``path`` is the app's folder inside its repository, empty for the top.
+        """
+        ...
+
+    async def test(self, app: str, release: str) -> bool:
+        """Run the app's test command in the release; False when it has passed before or none is configured."""
+        ...
+
+    def tasks(self, app: str, release: str) -> Sequence[str]:
+        """The release tasks of a release, in order."""
+        ...
+
+    async def run_task(self, candidate: Candidate, index: int) -> int:
+        """Run one release task, or wait for the one an earlier pawld began; its exit status. Raises on failure."""
+        ...
+
+    async def start(self, candidate: Candidate) -> None:
+        """Start every instance that may run beside the old ones; does not wait for health."""
+        ...
+
+    async def wait_healthy(self, candidate: Candidate) -> None:
+        """Return when all of them are healthy and the singletons are handed over."""
+        ...
+
+    async def switch(self, candidate: Candidate) -> None:
+        """Send all traffic to the candidate, keep it supervised, and begin to end what was live."""
+        ...
+
+    async def drain(self, candidate: Candidate) -> None:
+        """Return when what was live before has finished its requests and tasks, or its time is up."""
+        ...
+
+    async def discard(self, candidate: Candidate) -> None:
+        """End a candidate that is not to go live; what was live has its singletons back."""
+        ...

@@ -1,0 +1,261 @@
+"""What can happen, one class a kind, and its stored form: JSON with the kind and its schema version inside.
+
+A field may be added with a default at any time: records without it read as the default, and a field that this Pawl
+does not know is left in the record and not read. Any other change of a kind raises its ``schema`` and needs a
+migration. Values that must stay secret are never part of an event.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from pawl.model import Commit, DeployKind, Live, Outcome, Stage
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+ExitStatus = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**32)]
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """Something that happened to a pawld; ``schema`` is the version of the kind's own fields."""
+
+    schema: int = 1
+
+
+class AppFact(Fact, frozen=True, kw_only=True):
+    """Something that happened to an app: appended with the app's name."""
+
+
+class DeployFact(AppFact, frozen=True, kw_only=True):
+    """Something that happened in a deploy: appended with the app's name and the deploy's id."""
+
+
+class PawldStarted(Fact, frozen=True, kw_only=True, tag="pawld_started"):
+    version: str
+    pid: Count
+
+
+class PawldStopped(Fact, frozen=True, kw_only=True, tag="pawld_stopped"):
+    reason: str
+
+
+class ProxyRestarted(Fact, frozen=True, kw_only=True, tag="proxy_restarted"):
+    reason: str
+
+
+class Note(Fact, frozen=True, kw_only=True, tag="note"):
+    """What somebody wrote down, about an app, a deploy or neither."""
+
+    text: str
+    by: str
+
+
+class AppCreated(AppFact, frozen=True, kw_only=True, tag="app_created"):
+    """The app is known from here on; of an app that was removed, nothing but its past deploys comes back."""
+
+
+class AppRemoved(AppFact, frozen=True, kw_only=True, tag="app_removed"):
+    """The app, its releases, settings and scale are gone; its events and deploys stay."""
+
+
+class ReleaseBuilt(AppFact, frozen=True, kw_only=True, tag="release_built"):
+    """``environment`` names what the release runs in: a set of dependencies or an image digest."""
+
+    release: str
+    commit: Commit
+    environment: str
+    duration_s: float
+    size_bytes: Count | None = None
+
+
+class ReleasePruned(AppFact, frozen=True, kw_only=True, tag="release_pruned"):
+    release: str
+
+
+class SettingsChanged(AppFact, frozen=True, kw_only=True, tag="settings_changed"):
+    """A new version of the settings: which names were set and unset in ``what`` (env, secrets), never a value."""
+
+    version: Count
+    what: str
+    set_names: tuple[str, ...] = ()
+    unset_names: tuple[str, ...] = ()
+    by: str
+
+
+class Scaled(AppFact, frozen=True, kw_only=True, tag="scaled"):
+    """Instances wanted by process type; types that are not named keep their number."""
+
+    processes: dict[str, Count]
+
+
+class InstanceCrashed(AppFact, frozen=True, kw_only=True, tag="instance_crashed"):
+    """``exit`` says how it ended in words; ``restarts`` counts the restarts so far."""
+
+    process: str
+    instance: str
+    release: str
+    pid: Count
+    exit: str
+    restarts: Count
+    uptime_s: float
+
+
+class CrashLoop(AppFact, frozen=True, kw_only=True, tag="crash_loop"):
+    process: str
+    instance: str
+    release: str
+    restarts: Count
+    within_s: float
+
+
+class MemoryExceeded(AppFact, frozen=True, kw_only=True, tag="memory_exceeded"):
+    process: str
+    instance: str
+    release: str
+    rss_bytes: Count
+    limit_bytes: Count
+
+
+class InstanceReplaced(AppFact, frozen=True, kw_only=True, tag="instance_replaced"):
+    process: str
+    instance: str
+    release: str
+    reason: str
+
+
+class DeployOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the deploy was asked for; ``expect`` holds the expectations as they were written."""
+
+    observe: bool = True
+    expect: tuple[str, ...] = ()
+
+
+class DeployQueued(DeployFact, frozen=True, kw_only=True, tag="deploy_queued"):
+    """A deploy was asked for.
+
+    ``commits`` is the change, newest first, as far as the caller lists it; ``authors`` are those of the whole
+    change. ``path`` is the app's folder inside its repository, empty for the top. ``from_live`` is what was live when
+    it was asked for; ``settings`` None means the newest at its start.
+    """
+
+    deploy_kind: DeployKind
+    release: str
+    asked_by: str
+    commit: Commit | None = None
+    settings: Count | None = None
+    previous_release: str | None = None
+    commits: tuple[Commit, ...] = ()
+    authors: tuple[str, ...] = ()
+    options: DeployOptions = DeployOptions()
+    from_live: Live | None = None
+    path: str = ""
+
+
+class StageBegan(DeployFact, frozen=True, kw_only=True, tag="stage_began"):
+    stage: Stage
+
+
+class StageEnded(DeployFact, frozen=True, kw_only=True, tag="stage_ended"):
+    stage: Stage
+    duration_s: float
+    detail: str = ""
+
+
+class TaskBegan(DeployFact, frozen=True, kw_only=True, tag="task_began"):
+    """A release task, numbered by its place in the list; ``command`` as a person would type it."""
+
+    index: Count
+    command: str
+
+
+class TaskEnded(DeployFact, frozen=True, kw_only=True, tag="task_ended"):
+    """``exit_status`` is negative for a signal."""
+
+    index: Count
+    exit_status: ExitStatus
+    duration_s: float
+
+
+class Switched(DeployFact, frozen=True, kw_only=True, tag="switched"):
+    """This release with these settings serves from now on; ``commit`` is the full sha."""
+
+    release: str
+    settings: Count
+    commit: str
+
+
+class SwitchedBack(DeployFact, frozen=True, kw_only=True, tag="switched_back"):
+    """What the deploy made live was taken back: the named pair serves again, or nothing does (all None)."""
+
+    release: str | None = None
+    settings: Count | None = None
+    commit: str | None = None
+    reason: str
+
+
+class DeployEnded(DeployFact, frozen=True, kw_only=True, tag="deploy_ended"):
+    """``reason`` is one line for a table, ``next_step`` what its author can do, ``detail`` the tail of a log."""
+
+    outcome: Outcome
+    reason: str = ""
+    next_step: str = ""
+    detail: str = ""
+    failed_stage: Stage | None = None
+    duration_s: float
+
+
+Event = (
+    PawldStarted
+    | PawldStopped
+    | ProxyRestarted
+    | Note
+    | AppCreated
+    | AppRemoved
+    | ReleaseBuilt
+    | ReleasePruned
+    | SettingsChanged
+    | Scaled
+    | InstanceCrashed
+    | CrashLoop
+    | MemoryExceeded
+    | InstanceReplaced
+    | DeployQueued
+    | StageBegan
+    | StageEnded
+    | TaskBegan
+    | TaskEnded
+    | Switched
+    | SwitchedBack
+    | DeployEnded
+)
+
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def kind_of(event: Event | type[Event]) -> str:
+    """The name under which a kind is stored.
+
+    >>> kind_of(StageBegan)
+    'stage_began'
+    """
+    return str(event.__struct_config__.tag)
+
+
+def stored_form(event: Event) -> tuple[Event, str]:
+    """The event as it will be read back, and its JSON with the kind inside.
+
+    Raises:
+        ValueError: a field does not have the type it is declared with, so that it could not be read back.
+    """
+    data = msgspec.json.encode(event)
+    return decoded(data), data.decode()
+
+
+def decoded(data: bytes | str) -> Event:
+    """The event in JSON that :func:`stored_form` gave, in this Pawl or another.
+
+    Raises:
+        ValueError: it is not JSON, of no known kind, or a field does not have its type.
+    """
+    return _decoder.decode(data)

@@ -1,0 +1,118 @@
+"""The ledger for tests and try-outs: the same contract, kept in memory and gone with the process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import TypeVar
+
+from pawl.errors import StateError
+from pawl.ledger.base import Clock, Follower
+from pawl.ledger.events import Event, stored_form
+from pawl.ledger.followers import Followers
+from pawl.ledger.history import History
+from pawl.ledger.records import AppView, DeployView, Entry, Recorded, ReleaseView, deploy_number, iso_utc
+
+_T = TypeVar("_T")
+
+
+class MemoryLedger:
+    """A :class:`pawl.ledger.base.Ledger` without a file."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+        self._followers = Followers()
+        self._record: list[Recorded] = []
+        self._history = History()
+        self._given_out = 0
+        self._is_closed = False
+
+    def append(self, event: Event, *, app: str | None = None, deploy: str | None = None) -> Recorded:
+        return self.append_many([Entry(event, app, deploy)])[0]
+
+    def append_many(self, entries: Iterable[Entry]) -> list[Recorded]:
+        self._open()
+        ready = [(entry, stored_form(entry.event)[0]) for entry in entries]
+        at = iso_utc(self._clock())
+        recorded = [
+            Recorded(seq=seq, at=at, app=entry.app, deploy=entry.deploy, event=event)
+            for seq, (entry, event) in enumerate(ready, len(self._record) + 1)
+        ]
+        for one in recorded:
+            self._given_out = max(self._given_out, deploy_number(one.deploy))
+            self._history.apply(one)
+        self._record += recorded
+        self._followers.tell(recorded)
+        return recorded
+
+    def next_deploy_id(self) -> str:
+        self._open()
+        self._given_out += 1
+        return f"d{self._given_out}"
+
+    def events(
+        self,
+        *,
+        app: str | None = None,
+        deploy: str | None = None,
+        after: int = 0,
+        kinds: Collection[str] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[Recorded]:
+        self._open()
+        found = [
+            one
+            for one in self._record
+            if one.seq > after
+            and (app is None or one.app == app)
+            and (deploy is None or one.deploy == deploy)
+            and (kinds is None or one.kind in kinds)
+        ]
+        return _first(limit, found[::-1] if newest_first else found)
+
+    def apps(self) -> list[AppView]:
+        return [app.view(name) for name, app in sorted(self._open().apps.items())]
+
+    def app(self, name: str) -> AppView | None:
+        app = self._open().apps.get(name)
+        return app.view(name) if app else None
+
+    def deploys(self, app: str | None = None, *, limit: int | None = 50) -> list[DeployView]:
+        deploys = reversed(self._open().deploys.values())
+        return _first(limit, [one for one in deploys if app is None or one.app == app])
+
+    def deploy(self, deploy: str) -> DeployView | None:
+        return self._open().deploys.get(deploy)
+
+    def unfinished(self) -> list[DeployView]:
+        return [one for one in self._open().deploys.values() if one.outcome is None]
+
+    def releases(self, app: str) -> list[ReleaseView]:
+        known = self._open().apps.get(app)
+        return list(reversed(known.releases.values())) if known else []
+
+    def settings_version(self, app: str) -> int:
+        known = self._open().apps.get(app)
+        return known.settings if known else 0
+
+    def subscribe(self, follower: Follower) -> Callable[[], None]:
+        self._open()
+        return self._followers.add(follower)
+
+    def rebuild(self) -> None:
+        self._open()
+        self._history = History()
+        for one in self._record:
+            self._history.apply(one)
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    def _open(self) -> History:
+        if self._is_closed:
+            raise StateError("the ledger in memory is closed")
+        return self._history
+
+
+def _first(limit: int | None, found: list[_T]) -> list[_T]:
+    return found if limit is None else found[: max(0, limit)]

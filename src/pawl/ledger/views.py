@@ -1,0 +1,175 @@
+"""What each event changes in the view tables: the same when it is appended and when the views are rebuilt.
+
+A kind without an entry in ``_CHANGES`` changes nothing. No statement may fail for a history that makes no sense.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from pawl.ledger import events, pointer
+from pawl.ledger.records import ENDED, Recorded
+from pawl.ledger.schema import create_views
+from pawl.model import Outcome, Stage
+
+_json = msgspec.json.encode
+
+
+def apply(db: sqlite3.Connection, recorded: Recorded) -> None:
+    """Change the views by one event, within the caller's transaction."""
+    change = _CHANGES.get(type(recorded.event))
+    if change is not None:
+        change(db, recorded, recorded.event)
+
+
+def rebuild(db: sqlite3.Connection, history: Iterable[Recorded]) -> None:
+    """Derive the views from the whole history, within the caller's transaction."""
+    create_views(db)
+    for recorded in history:
+        apply(db, recorded)
+
+
+def _created(db: sqlite3.Connection, at: Recorded, _: events.AppCreated) -> None:
+    db.execute(
+        "INSERT INTO apps (name, created_at, settings, scale) VALUES (?, ?, 0, '{}') ON CONFLICT DO NOTHING",
+        (at.app, at.at),
+    )
+
+
+def _removed(db: sqlite3.Connection, at: Recorded, _: events.AppRemoved) -> None:
+    db.execute("DELETE FROM apps WHERE name = ?", (at.app,))
+    db.execute("DELETE FROM lives WHERE app = ?", (at.app,))
+    db.execute("DELETE FROM releases WHERE app = ?", (at.app,))
+
+
+def _has_app(db: sqlite3.Connection, app: str | None) -> bool:
+    return db.execute("SELECT 1 FROM apps WHERE name = ?", (app,)).fetchone() is not None
+
+
+def _settings(db: sqlite3.Connection, at: Recorded, event: events.SettingsChanged) -> None:
+    db.execute("UPDATE apps SET settings = ? WHERE name = ?", (event.version, at.app))
+
+
+def _scaled(db: sqlite3.Connection, at: Recorded, event: events.Scaled) -> None:
+    row = db.execute("SELECT scale FROM apps WHERE name = ?", (at.app,)).fetchone()
+    if row is not None:
+        scale = msgspec.json.decode(row[0], type=dict[str, int]) | event.processes
+        db.execute("UPDATE apps SET scale = ? WHERE name = ?", (_json(scale).decode(), at.app))
+
+
+def _built(db: sqlite3.Connection, at: Recorded, event: events.ReleaseBuilt) -> None:
+    if _has_app(db, at.app):
+        db.execute(
+            'INSERT INTO releases (app, release, built_seq, "commit", environment, built_at, size_bytes) '
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (app, release) DO UPDATE SET built_seq = excluded.built_seq, "
+            '"commit" = excluded."commit", environment = excluded.environment, built_at = excluded.built_at, '
+            "size_bytes = excluded.size_bytes, pruned_at = NULL",
+            (
+                at.app,
+                event.release,
+                at.seq,
+                _json(event.commit).decode(),
+                event.environment,
+                at.at,
+                event.size_bytes,
+            ),
+        )
+
+
+def _pruned(db: sqlite3.Connection, at: Recorded, event: events.ReleasePruned) -> None:
+    db.execute(
+        "UPDATE releases SET pruned_at = ? WHERE app = ? AND release = ? AND pruned_at IS NULL",
+        (at.at, at.app, event.release),
+    )
+
+
+def _queued(db: sqlite3.Connection, at: Recorded, event: events.DeployQueued) -> None:
+    db.execute(
+        "INSERT INTO deploys (id, queued_seq, app, kind, status, reason, detail, queued_at) "
+        "VALUES (?, ?, ?, ?, ?, '', '', ?) ON CONFLICT (id) DO NOTHING",
+        (at.deploy, at.seq, at.app, event.deploy_kind, Stage.QUEUED, at.at),
+    )
+
+
+def _stage_began(db: sqlite3.Connection, at: Recorded, event: events.StageBegan) -> None:
+    if not _has_deploy(db, at.deploy):
+        return
+    db.execute(
+        "INSERT INTO stages (deploy, stage, began_seq, began_at, detail) VALUES (?, ?, ?, ?, '') "
+        "ON CONFLICT (deploy, stage) DO UPDATE SET began_seq = excluded.began_seq, began_at = excluded.began_at, "
+        "ended_at = NULL, duration_s = NULL, detail = ''",
+        (at.deploy, event.stage, at.seq, at.at),
+    )
+    db.execute("UPDATE deploys SET status = ? WHERE id = ? AND outcome IS NULL", (event.stage, at.deploy))
+    if event.stage is not Stage.QUEUED:
+        db.execute("UPDATE deploys SET began_at = ? WHERE id = ? AND began_at IS NULL", (at.at, at.deploy))
+
+
+def _stage_ended(db: sqlite3.Connection, at: Recorded, event: events.StageEnded) -> None:
+    db.execute(
+        "UPDATE stages SET ended_at = ?, duration_s = ?, detail = ? "
+        "WHERE deploy = ? AND stage = ? AND ended_at IS NULL",
+        (at.at, event.duration_s, event.detail, at.deploy, event.stage),
+    )
+
+
+def _task_began(db: sqlite3.Connection, at: Recorded, event: events.TaskBegan) -> None:
+    if _has_deploy(db, at.deploy):
+        db.execute(
+            "INSERT INTO tasks (deploy, position, command, began_at) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (deploy, position) DO UPDATE SET command = excluded.command, began_at = excluded.began_at, "
+            "ended_at = NULL, exit_status = NULL, duration_s = NULL",
+            (at.deploy, event.index, event.command, at.at),
+        )
+
+
+def _task_ended(db: sqlite3.Connection, at: Recorded, event: events.TaskEnded) -> None:
+    db.execute(
+        "UPDATE tasks SET ended_at = ?, exit_status = ?, duration_s = ? "
+        "WHERE deploy = ? AND position = ? AND ended_at IS NULL",
+        (at.at, event.exit_status, event.duration_s, at.deploy, event.index),
+    )
+
+
+def _ended(db: sqlite3.Connection, at: Recorded, event: events.DeployEnded) -> None:
+    changed = db.execute(
+        "UPDATE deploys SET status = ?, outcome = ?, reason = ?, detail = ?, failed_stage = ?, ended_at = ?, "
+        "duration_s = ? WHERE id = ? AND outcome IS NULL",
+        (
+            ENDED,
+            event.outcome,
+            event.reason,
+            event.detail,
+            event.failed_stage,
+            at.at,
+            event.duration_s,
+            at.deploy,
+        ),
+    )
+    if changed.rowcount and event.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK):
+        pointer.discredit(db, at)
+
+
+def _has_deploy(db: sqlite3.Connection, deploy: str | None) -> bool:
+    return db.execute("SELECT 1 FROM deploys WHERE id = ?", (deploy,)).fetchone() is not None
+
+
+_CHANGES: dict[type[events.Fact], Callable[..., None]] = {
+    events.AppCreated: _created,
+    events.AppRemoved: _removed,
+    events.SettingsChanged: _settings,
+    events.Scaled: _scaled,
+    events.ReleaseBuilt: _built,
+    events.ReleasePruned: _pruned,
+    events.DeployQueued: _queued,
+    events.StageBegan: _stage_began,
+    events.StageEnded: _stage_ended,
+    events.TaskBegan: _task_began,
+    events.TaskEnded: _task_ended,
+    events.Switched: pointer.switched,
+    events.SwitchedBack: pointer.switched_back,
+    events.DeployEnded: _ended,
+}

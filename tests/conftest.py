@@ -1,0 +1,41 @@
+"""Fixtures that every folder of tests may use."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import support
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A new folder with a short path, for sockets live in it."""
+    path = Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def pawl(place: Path) -> Iterator[support.Pawl]:
+    """A home with its pawld up."""
+    with support.running(place / "home") as pawl:
+        yield pawl
+
+
+@pytest.fixture
+def idle_pawl(place: Path) -> Iterator[support.Pawl]:
+    """A home where no pawld runs yet."""
+    pawl = support.Pawl(place / "home")
+    yield pawl
+    pawl.destroy()
+
+
+@pytest.fixture
+def hello(place: Path) -> support.Repository:
+    """The repository of a small web app that needs no dependencies: see tests/apps/hello."""
+    return support.repository(place / "hello", support.HELLO)

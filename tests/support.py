@@ -1,0 +1,221 @@
+"""What the tests that run the real thing share: a home, an app's repository, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pawl.home import Home
+
+HELLO = Path(__file__).parent / "apps" / "hello"
+_GIT_ENV = {
+    "GIT_AUTHOR_NAME": "Ada Lovelace", "GIT_AUTHOR_EMAIL": "ada@example.org",
+    "GIT_COMMITTER_NAME": "Ada Lovelace", "GIT_COMMITTER_EMAIL": "ada@example.org",
+    "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
+}  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def eventually(question: Callable[[], Any], *, within_s: float = 15.0) -> Any:
+    """Ask again and again until the answer is true; the answer. Fails when time is up."""
+    deadline = time.monotonic() + within_s
+    while not (answer := question()):
+        assert time.monotonic() < deadline, f"not true after {within_s:g} s: {question}"
+        time.sleep(0.03)
+    return answer
+
+
+@dataclass(slots=True)
+class Repository:
+    """A git repository of an app under test."""
+
+    path: Path
+
+    def git(self, *arguments: str, check: bool = True) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, env={**os.environ, **_GIT_ENV}, capture_output=True, text=True
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def write(self, **files: str) -> None:
+        for name, text in files.items():
+            (self.path / name).write_text(text)
+
+    def commit(self, title: str = "A change", **files: str) -> str:
+        """Write files (``pawl__toml`` stands for ``pawl.toml``) and commit everything; the commit's id."""
+        self.write(**{name.replace("__", "."): text for name, text in files.items()})
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", title)
+        return self.git("rev-parse", "HEAD")
+
+
+@dataclass(slots=True)
+class Pawl:
+    """A home and the commands run on it, as a user would run them."""
+
+    path: Path
+    env: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+
+    @property
+    def home(self) -> Home:
+        return Home(self.path)
+
+    def environ(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PAWL_", "GIT_"))}
+        return {**kept, **_GIT_ENV, "PAWL_HOME": str(self.path), "NO_COLOR": "1", **self.env, **more}
+
+    def run(
+        self, *arguments: str | Path, stdin: str = "", cwd: Path | None = None, timeout_s: float = 120, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """One command; its status, stdout and stderr."""
+        return subprocess.run(
+            [sys.executable, "-m", "pawl.cli.main", *map(str, arguments)],
+            input=stdin, capture_output=True, text=True, env=self.environ(**env), cwd=cwd, timeout=timeout_s,
+        )  # fmt: skip
+
+    def spawn(self, *arguments: str | Path, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
+        """One command in the background, in a group of its own as a shell would start it; for ``interrupt``."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "pawl.cli.main", *map(str, arguments)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=self.environ(**env), cwd=cwd, process_group=0,
+        )  # fmt: skip
+
+    def ok(self, *arguments: str | Path, stdin: str = "", cwd: Path | None = None) -> str:
+        """One command that must succeed; its stdout."""
+        done = self.run(*arguments, stdin=stdin, cwd=cwd)
+        assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def json(self, *arguments: str | Path) -> Any:
+        """One reading command's object."""
+        return json.loads(self.ok(*arguments, "--json"))
+
+    def up(self, *arguments: str, **env: str) -> None:
+        """Start pawld, on a free port the first time."""
+        self.port = self.port or free_port()
+        done = subprocess.run(
+            [sys.executable, "-m", "pawl.cli.main", "up", "--port", str(self.port), *arguments],
+            capture_output=True, text=True, env=self.environ(**env), timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    def pid(self) -> int:
+        return int(self.json("up")["pid"])
+
+    def kill_pawld(self) -> None:
+        """SIGKILL to pawld; returns when it is gone."""
+        pid = self.pid()
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not is_running(pid))
+
+    def status(self, app: str = "hello") -> Any:
+        return self.json("status", app)["apps"][0]
+
+    def live(self, app: str = "hello") -> str | None:
+        live = self.status(app)["live"]
+        return None if live is None else str(live["commit"])
+
+    def instances(self, app: str = "hello", process: str = "web", role: str = "live") -> list[dict[str, Any]]:
+        found = [item for item in self.status(app)["processes"] if item["type"] == process]
+        return [instance for item in found for instance in item["instances"] if instance["role"] == role]
+
+    def get(self, path: str = "/", app: str = "hello", *, timeout_s: float = 10) -> tuple[int, str]:
+        """A request through the proxy: status and body."""
+        import http.client
+
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
+        try:
+            connection.request("GET", path, headers={"Host": f"{app}.localhost:{self.port}"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+
+    def processes(self) -> dict[int, str]:
+        """Every process of this home that runs, by pid: what its PAWL_MARK says."""
+        from pawl.engines.process.proc import marked
+
+        identity = self.path / "id"
+        return marked("PAWL_MARK", identity.read_text().strip() + ":") if identity.exists() else {}
+
+    def destroy(self) -> None:
+        """Stop everything of this home, by force where it must be."""
+        from pawl.client.api import Client
+        from pawl.errors import PawlError
+
+        try:
+            pawld = int(Client(self.home).get("ping")["pid"])
+        except PawlError:
+            pawld = None
+        self.run("down", "--timeout", "20")
+        if pawld is not None and is_running(pawld):
+            with_suppressed_kill(pawld)
+        for pid in self.processes():
+            with_suppressed_kill(pid)
+        run = os.path.realpath(self.path / "run")
+        if not run.startswith(str(self.path)):
+            shutil.rmtree(run, ignore_errors=True)
+
+
+def interrupt(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Ctrl-C in a terminal: SIGINT to the whole group; status, stdout and stderr."""
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def with_suppressed_kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except OSError:
+        return False
+
+
+def repository(path: Path, source: Path | None = None) -> Repository:
+    """A new repository with a copy of ``source`` committed (nothing committed without it)."""
+    if source is None:
+        path.mkdir(parents=True)
+    else:
+        shutil.copytree(source, path)
+    repo = Repository(path)
+    repo.git("init", "--quiet", "--initial-branch=main")
+    if source is not None:
+        repo.commit("The first commit")
+    return repo
+
+
+@contextmanager
+def running(path: Path) -> Iterator[Pawl]:
+    """A home with its pawld up; everything of it is ended afterwards."""
+    pawl = Pawl(path)
+    try:
+        pawl.up()
+        yield pawl
+    finally:
+        pawl.destroy()
