@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pawl.config.load import parse
-from pawl.config.schema import AppConfig, Build, Domains, Health, Process, ReleaseTasks, Target
+from pawl.config.schema import AppConfig, Build, Domains, Health, Observe, Process, ReleaseTasks, Target
 
 DOCS = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```toml\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
@@ -20,11 +20,12 @@ SECTIONS = {
     ReleaseTasks: "`[release]`",
     Process: "`[processes.NAME]`",
     Health: "`[processes.web.health]`",
+    Observe: "`[observe]`",
     Domains: "`[domains]`",
     Target: "`[targets.NAME]`",
 }
 # Fields of AppConfig that are tables, each with a section of its own.
-TABLES = {"build", "release", "processes", "env", "domains", "targets"}
+TABLES = {"build", "release", "processes", "observe", "env", "domains", "targets"}
 
 
 def rows(heading: str) -> dict[str, list[str]]:
@@ -55,7 +56,9 @@ def test_every_key_has_a_row_in_the_table_of_its_section_and_no_other_has(table:
     assert documented == set(table.__struct_fields__) - (TABLES if table is AppConfig else set())
 
 
-@pytest.mark.parametrize("table", [Build, ReleaseTasks, Process, Health], ids=lambda table: str(table.__name__))
+@pytest.mark.parametrize(
+    "table", [Build, ReleaseTasks, Process, Health, Observe], ids=lambda table: str(table.__name__)
+)
 def test_the_defaults_in_the_docs_are_those_of_the_code(table: type[msgspec.Struct]) -> None:
     documented = rows(SECTIONS[table])
     for field in msgspec.structs.fields(table):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from pawl.config.schema import AppConfig, Build, Domains, Health, Process, ReleaseTasks, Target
+from pawl.config.schema import AppConfig, Build, Domains, Health, Observe, Process, ReleaseTasks, Target
 
 TOP = ""
 # Each table under the name an example would give it, with its keys.
@@ -15,14 +15,31 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "release": ReleaseTasks.__struct_fields__,
     "processes.web": Process.__struct_fields__,
     "processes.web.health": Health.__struct_fields__,
+    "observe": Observe.__struct_fields__,
     "domains": Domains.__struct_fields__,
     "targets.production": Target.__struct_fields__,
 }
 _PLAIN_TOP = ("app", "secrets")
+# Words that are nearer to another key in letters than to the one that is meant, by the table they stand in.
+_OTHER_WORDS: Mapping[str, Mapping[str, str]] = {
+    "observe": {
+        "steps": "canary",
+        "canary_steps": "canary",
+        "percents": "canary",
+        "weights": "canary",
+        "timeout": "duration_s",
+        "timeout_s": "duration_s",
+        "enabled": "mode",
+    },
+}
 
 
 def hint(key: str, *, known: tuple[str, ...], table: str, value: object) -> str:
     """Advice on an unknown key of a table (``TOP`` for none) that knows these keys."""
+    if other := _OTHER_WORDS.get(table, {}).get(_plain(key)):
+        return f"did you mean {other!r}?"
+    if table == TOP and key == "canary":
+        return "it is a list in [observe]: canary = [5, 25, 50]"
     if homes := [home for home, keys in _TABLES.items() if key in keys and not _is_same(home, table)]:
         return _belongs(key, homes)
     if near := get_close_matches(_plain(key), known, n=1):

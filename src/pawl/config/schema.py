@@ -14,14 +14,18 @@ InstallKind = Literal["auto", "none"]
 Listen = Literal["auto", "socket", "port"]
 Https = Literal["auto", "internal", "off"]
 Engine = Literal["process", "docker", "kubernetes"]
+ObserveMode = Literal["auto", "ask", "observe", "off"]
 
 LISTENS: tuple[str, ...] = get_args(Listen)
 HTTPS_MODES: tuple[str, ...] = get_args(Https)
 ENGINES: tuple[str, ...] = get_args(Engine)
 ENGINES_HERE: tuple[str, ...] = ("process",)
+OBSERVE_MODES: tuple[str, ...] = get_args(ObserveMode)
 
 WEB = "web"
 """The process type that the proxy sends requests to."""
+
+_WARM_AFTER_WATCH_S = 60.0
 
 
 class Build(Struct, frozen=True, kw_only=True):
@@ -85,6 +89,19 @@ class Process(Struct, frozen=True, kw_only=True):
     """Only ``web``: how long the release before stays up after a switch, for an instant way back."""
 
 
+class Observe(Struct, frozen=True, kw_only=True):
+    """How a change is watched once it is live, and what is done about one that does harm."""
+
+    mode: ObserveMode = "auto"
+    """``auto`` takes it back, ``ask`` says so and asks on a terminal, ``observe`` only says so; ``off`` is no watch."""
+    duration_s: float = 300.0
+    """How long a change is watched after the switch."""
+    canary: tuple[int, ...] = ()
+    """The percents of the requests that the candidate serves, step by step, before it gets all; empty is no canary."""
+    canary_step_s: float = 60.0
+    """How long each step of the canary lasts at least."""
+
+
 class Domains(Struct, frozen=True, kw_only=True):
     """The host names an app answers to; lower case and in ASCII (punycode)."""
 
@@ -115,6 +132,7 @@ class AppConfig(Struct, frozen=True, kw_only=True):
     build: Build = field(default_factory=Build)
     release: ReleaseTasks = field(default_factory=ReleaseTasks)
     processes: dict[str, Process] = field(default_factory=dict)
+    observe: Observe = field(default_factory=Observe)
     env: dict[str, str] = field(default_factory=dict)
     domains: Domains = field(default_factory=Domains)
     targets: dict[str, Target] = field(default_factory=dict)
@@ -123,6 +141,17 @@ class AppConfig(Struct, frozen=True, kw_only=True):
     def web(self) -> Process:
         """The process type that answers requests."""
         return self.processes[WEB]
+
+    @property
+    def keep_warm_s(self) -> float:
+        """How long the release before stays up after a switch; 0 is not at all.
+
+        Where a change is watched, at least until 60 s after its watch: going back at the end of it starts nothing.
+        """
+        warm_s = self.web.keep_warm_s
+        if warm_s > 0 and self.observe.mode != "off":
+            return max(warm_s, self.observe.duration_s + _WARM_AFTER_WATCH_S)
+        return warm_s
 
 
 def is_local(name: str) -> bool:

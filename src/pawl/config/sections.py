@@ -13,10 +13,12 @@ from pawl.config.schema import (
     ENGINES_HERE,
     HTTPS_MODES,
     LISTENS,
+    OBSERVE_MODES,
     WEB,
     Build,
     Domains,
     Health,
+    Observe,
     Process,
     ReleaseTasks,
     Target,
@@ -147,6 +149,11 @@ def _check_needs_no_address(process: Process, place: Place, *, given: Mapping[st
         )
 
 
+def observe(value: object, place: Place) -> Observe:
+    """The ``[observe]`` table."""
+    return Observe(**read_table(value, place, _OBSERVE))
+
+
 def domains(value: object, place: Place) -> Domains:
     """The ``[domains]`` table."""
     return Domains(**read_table(value, place, _DOMAINS))
@@ -200,6 +207,12 @@ _PROCESS: Mapping[str, values.Reader] = {
     "stop_timeout_s": values.seconds(0, _HOUR_S),
     "listen": values.choice(LISTENS),
     "keep_warm_s": values.seconds(0, _DAY_S),
+}
+_OBSERVE: Mapping[str, values.Reader] = {
+    "mode": values.choice(OBSERVE_MODES),
+    "duration_s": values.seconds(10, _HOUR_S),
+    "canary": values.percents,
+    "canary_step_s": values.seconds(5, _HOUR_S),
 }
 _DOMAINS: Mapping[str, values.Reader] = {
     "names": values.host_names,

@@ -23,6 +23,7 @@ def render(detected: Detected, *, app: str) -> str:
         _web(detected),
         *(_process(name, command, detected) for name, command in detected.processes.items() if name != WEB),
         *((_example_worker(),) if set(detected.processes) <= {WEB} else ()),
+        _observe(),
         _env(detected),
         _domains(app),
         _targets(),
@@ -115,6 +116,17 @@ def _example_worker() -> Iterator[str]:
     yield "#instances = 1"
     yield "#singleton = true"
     yield "#stop_timeout_s = 30"
+
+
+def _observe() -> Iterator[str]:
+    yield "# A change is watched once it is live, against what was live before."
+    yield "[observe]"
+    yield '# "auto" takes a change back that does harm, "ask" asks, "observe" only says so, "off" does not watch.'
+    yield '#mode = "auto"'
+    yield "#duration_s = 300"
+    yield "# The percents of the requests that a new release serves beside the old one, before it gets all."
+    yield "#canary = [5, 25, 50]"
+    yield "#canary_step_s = 60"
 
 
 def _env(detected: Detected) -> Iterator[str]:

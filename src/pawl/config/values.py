@@ -19,6 +19,8 @@ Reader = Callable[[object, Place], object]
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([KMG]i?B|B)", re.IGNORECASE)
 _SMALLEST, _LARGEST = 10**6, 10**15
+_PERCENT_STEP = 5
+_MOST_PERCENTS = 10
 _PATH = re.compile(r"/[!-\"$-~]*")
 _PYTHON = re.compile(r"[A-Za-z0-9<>=~/.][A-Za-z0-9<>=~!,.*+@_/-]*")
 
@@ -128,6 +130,40 @@ def statuses(value: object, place: Place) -> tuple[int, ...] | None:
         else:
             place.at(number).wrong(f"must be an HTTP status from 100 to 599 or a list of them, not {shown_value(item)}")
     return tuple(dict.fromkeys(good))
+
+
+def percents(value: object, place: Place) -> tuple[int, ...] | None:
+    """A list of rising shares of the requests, each a multiple of 5 from 5 to 95; it may be empty."""
+    if not isinstance(value, list):
+        example = f"[{value}]" if _is_share(value) else "[5, 25, 50]"
+        place.wrong(f"must be a list, not {shown_value(value)}", next_step=f"write {place.path[-1]} = {example}")
+        return None
+    if len(value) > _MOST_PERCENTS:
+        place.wrong(f"must have at most {_MOST_PERCENTS} percents, not {len(value)}", next_step="leave some out")
+        return None
+    good: list[int] = []
+    for number, item in enumerate(value):
+        here = place.at(number)
+        if not _is_share(item):
+            _no_share(item, here)
+        elif good and item <= good[-1]:
+            here.wrong(f"must rise, and {item} comes after {good[-1]}", next_step="write each percent once, in order")
+        else:
+            good.append(item)
+    return tuple(good)
+
+
+def _is_share(value: object) -> bool:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and value in range(_PERCENT_STEP, 100, _PERCENT_STEP)
+
+
+def _no_share(value: object, place: Place) -> None:
+    clause = f"must be multiples of 5 from 5 to 95, not {shown_value(value)}"
+    if value == 100:
+        place.wrong(clause, why="after the last percent the new release gets all requests anyway")
+    else:
+        place.wrong(clause, why="they are percents of the requests, which are shared out in twentieths")
 
 
 def texts(value: object, place: Place) -> tuple[str, ...] | None:

@@ -11,7 +11,7 @@ import pytest
 
 from pawl.config.detect import Detected, detect
 from pawl.config.load import parse
-from pawl.config.schema import AppConfig, Build, Domains, Health, Process, ReleaseTasks, Target
+from pawl.config.schema import AppConfig, Build, Domains, Health, Observe, Process, ReleaseTasks, Target
 from pawl.config.template import render
 from pawl.errors import ConfigError
 
@@ -272,7 +272,7 @@ def test_every_key_is_in_what_is_written() -> None:
     last = {name.rpartition(".")[2] for name in written}
     fields = [
         name
-        for table in (AppConfig, Build, ReleaseTasks, Process, Health, Domains, Target)
+        for table in (AppConfig, Build, ReleaseTasks, Process, Health, Observe, Domains, Target)
         for name in table.__struct_fields__
     ]
     assert set(fields) - last == {"processes", "targets"}  # these two are seen in the names of other tables only
@@ -287,6 +287,7 @@ def test_settings_in_comments_show_the_defaults_where_there_are_any() -> None:
         (ReleaseTasks(), written["release"]),
         (Process(command=""), written["processes"]["web"]),
         (Health(), written["processes"]["web"]["health"]),
+        (Observe(), written["observe"]),
     ):
         timed = {key: value for key, value in values.items() if key.endswith("_s")}
         assert timed == {key: getattr(table, key) for key in timed}

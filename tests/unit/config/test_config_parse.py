@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pawl.config.load import parse
-from pawl.config.schema import AppConfig, Build, Domains, Health, Process, ReleaseTasks, Target
+from pawl.config.schema import OBSERVE_MODES, AppConfig, Build, Domains, Health, Observe, Process, ReleaseTasks, Target
 
 WEB = '[processes.web]\ncommand = "gunicorn app:app"\n'
 
@@ -50,6 +50,12 @@ start_timeout_s = 90
 command = "beat"
 singleton = true
 
+[observe]
+mode = "ask"
+duration_s = 600
+canary = [5, 25, 50]
+canary_step_s = 7.5
+
 [env]
 EMPTY = ""
 NAME = "value"
@@ -88,6 +94,7 @@ SHOP = AppConfig(
         ),
         "beat": Process(command="beat", singleton=True),
     },
+    observe=Observe(mode="ask", duration_s=600, canary=(5, 25, 50), canary_step_s=7.5),
     env={"EMPTY": "", "NAME": "value"},
     domains=Domains(names=("shop.example.com", "*.shop.example.com"), https="internal"),
     targets={"production": Target(engine="process")},
@@ -172,6 +179,60 @@ def test_a_status_is_one_or_a_list(written: str, statuses: tuple[int, ...]) -> N
 )
 def test_health_tells_which_statuses_are_good(health: Health, good: tuple[int, ...], bad: tuple[int, ...]) -> None:
     assert [health.accepts_status(status) for status in (*good, *bad)] == [True] * len(good) + [False] * len(bad)
+
+
+def test_a_change_is_watched_for_five_minutes_and_taken_back_without_a_word_about_it() -> None:
+    observe = parse({"pawl.toml": WEB}, folder="x").observe
+    assert (observe.mode, observe.duration_s, observe.canary, observe.canary_step_s) == ("auto", 300, (), 60)
+
+
+@pytest.mark.parametrize("mode", OBSERVE_MODES)
+def test_every_mode_of_observing_is_read(mode: str) -> None:
+    assert parse({"pawl.toml": f'{WEB}[observe]\nmode = "{mode}"'}, folder="x").observe.mode == mode
+
+
+@pytest.mark.parametrize(("low", "high"), [("10", "3600"), ("10.0", "3_600.0")])
+def test_both_ends_of_the_range_of_a_watch_are_in_it(low: str, high: str) -> None:
+    for written in (low, high):
+        config = parse({"pawl.toml": f"{WEB}[observe]\nduration_s = {written}"}, folder="x")
+        assert config.observe.duration_s == float(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "percents"),
+    [
+        ("[]", ()),
+        ("[5]", (5,)),
+        ("[95]", (95,)),
+        ("[5, 95]", (5, 95)),
+        ("[\n 10, # a tenth\n 20,\n]", (10, 20)),
+        ("[5, 10, 15, 20, 25, 30, 35, 40, 45, 50]", tuple(range(5, 51, 5))),
+    ],
+)
+def test_the_steps_of_a_canary_are_rising_percents(written: str, percents: tuple[int, ...]) -> None:
+    assert parse({"pawl.toml": f"{WEB}[observe]\ncanary = {written}"}, folder="x").observe.canary == percents
+
+
+@pytest.mark.parametrize(
+    ("keep_warm_s", "mode", "duration_s", "kept_s"),
+    [
+        (300, "auto", 300, 360),
+        (300, "auto", 200, 300),
+        (300, "auto", 240, 300),
+        (300, "auto", 240.5, 300.5),
+        (1, "observe", 10, 70),
+        (1, "ask", 3600, 3660),
+        (1, "off", 3600, 1),
+        (0, "auto", 300, 0),
+        (0, "off", 300, 0),
+        (86_400, "auto", 3600, 86_400),
+    ],
+)
+def test_the_release_before_stays_warm_until_a_minute_after_the_watch(
+    keep_warm_s: float, mode: str, duration_s: float, kept_s: float
+) -> None:
+    text = f'{WEB}keep_warm_s = {keep_warm_s}\n[observe]\nmode = "{mode}"\nduration_s = {duration_s}'
+    assert parse({"pawl.toml": text}, folder="x").keep_warm_s == kept_s
 
 
 def test_an_empty_test_command_is_no_test() -> None:
