@@ -60,6 +60,11 @@ class Home:
         return self.path / "ledger.db"
 
     @property
+    def signals(self) -> Path:
+        """What was counted and measured of every app."""
+        return self.path / "signals.db"
+
+    @property
     def store(self) -> Path:
         """The bare git repository that holds the commits of every app."""
         return self.path / "store.git"

@@ -84,12 +84,15 @@ class ProcessRig:
         self._home = Home(place / "home")
         self._home.create()
         self._store = Store(self._home.store)
-        self._process = ProcessEngine(self._home, self._store, route=self._route, witness=Deaf())
+        self._process = ProcessEngine(self._home, self._store, route=self._route, share=self._share, witness=Deaf())
         self.engine: Viewed = self._process
         self._repository: Repository = repository(place / "hello", HELLO)
 
     def _route(self, _app: str, addresses: Sequence[str]) -> None:
         self.addresses = addresses
+
+    def _share(self, _app: str, shares: Mapping[str, int]) -> None:
+        self.addresses = list(shares)
 
     async def commit(self, version: str, made: Blueprint) -> Commit:
         await self._store.create()

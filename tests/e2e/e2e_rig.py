@@ -33,7 +33,11 @@ class App:
         self, *, top: str = "", command: str = WEB, web: str = "", health: str = 'path = "/healthz"', more: str = "",
         title: str = "Configure", **files: str,
     ) -> str:  # fmt: skip
-        """Write pawl.toml (``web`` and ``health`` are lines of those tables, ``more`` further tables) and commit."""
+        """Write pawl.toml (``web`` and ``health`` are lines of those tables, ``more`` further tables) and commit.
+
+        Deploys are not watched unless ``more`` says how.
+        """
+        more = more if "[observe]" in more else f'{more}\n[observe]\nmode = "off"'
         text = (
             f"app = {json.dumps(self.name)}\n{top}\n[processes.web]\ncommand = {json.dumps(command)}\n{web}\n"
             f"[processes.web.health]\n{health}\n{more}\n"

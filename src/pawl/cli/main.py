@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "rollback": ("rollback", "Deploy", "Go back to the release that was live before, with its settings."),
     "restart": ("restart", "Deploy", "Restart the live release without an interruption."),
     "watch": ("watch", "Deploy", "Watch a deploy that is under way."),
+    "observe": ("observe", "Deploy", "What was seen of a change in production, and the verdict."),
     "scale": ("scale", "Deploy", "Run so many instances: pawl scale APP web=3 worker=2."),
     "status": ("status", "Look", "What is live, and its instances."),
     "ps": ("ps", "Look", "Every instance, one per line."),

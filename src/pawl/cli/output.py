@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import click
@@ -97,15 +97,29 @@ def _width(text: str) -> int:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """An aligned table without boxes; cells of the last column are not padded."""
-    cells = [
-        list(headings),
-        *([" ".join(printable(str("" if c is None else c)).split("\n")) for c in row] for row in rows),
-    ]
-    widths = [max(_width(row[column]) for row in cells) for column in range(len(headings))]
-    for number, row in enumerate(cells):
-        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
-        line = "  ".join(padded).rstrip()
+    for number, line in enumerate(aligned([headings, *rows])):
         result(click.style(line, bold=True) if number == 0 and colours(sys.stdout) else line)
+
+
+def aligned(rows: Iterable[Sequence[object]], *, right: Collection[int] = ()) -> list[str]:
+    """Rows of as many cells each as lines with aligned columns, those named in ``right`` to the right."""
+    cells = [[" ".join(printable(str("" if c is None else c)).split("\n")) for c in row] for row in rows]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        blanks = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+        padded = (blanks[n] + cell if n in right else cell + blanks[n] for n, cell in enumerate(row))
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def share(value: float | None) -> str:
+    """A share (0..1) for people.
+
+    >>> share(0.0123), share(0.5), share(0.0), share(0.00042), share(None)
+    ('1.2 %', '50 %', '0 %', '0.042 %', '')
+    """
+    return "" if value is None else f"{value * 100:.2g} %" if value < 0.0995 else f"{value * 100:.0f} %"
 
 
 def duration(seconds: float | None) -> str:

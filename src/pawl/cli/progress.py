@@ -8,15 +8,20 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from pawl.cli import output
+from pawl.cli import observation, output
 from pawl.errors import Unreachable
 
 Json = dict[str, Any]
 _QUIET = ("queued", "stage began", "task began")
+_LOOKS_EVERY_S = 30.0
 
 
-def follow(lines: Iterable[Json], *, deploy: str, as_json: bool) -> int:
+def follow(
+    lines: Iterable[Json], *, deploy: str, as_json: bool, to_live: bool = False, seen: list[Json] | None = None
+) -> int:
     """Show the events of a deploy to its outcome; the exit status of the command that asked for it.
+
+    ``to_live``: only until it is live and the watch over it has begun. ``seen`` is added every event.
 
     Raises:
         Unreachable: pawld went away before the outcome.
@@ -27,8 +32,13 @@ def follow(lines: Iterable[Json], *, deploy: str, as_json: bool) -> int:
         with show:
             for line in lines:
                 show.event(line)
+                if seen is not None:
+                    seen.append(line)
                 if line["event"] == "outcome":
                     return 0 if line["outcome"] == "kept" else 1
+                if to_live and line["event"] == "look" and line["canary_percent"] is None:
+                    output.say(f"watched for {line['duration_s']:g} s from here on: pawl observe {deploy}")
+                    return 0
     except KeyboardInterrupt:
         output.say(f"\nthe deploy goes on in pawld; watch it with: pawl watch {deploy}")
         raise
@@ -45,10 +55,21 @@ class _Json(nullcontext[None]):
 
 
 class _Plain(nullcontext[None]):
-    """One aligned line per event on stderr; the outcome on stdout."""
+    """One aligned line per event on stderr, a look now and then; the outcome on stdout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next_look_s = 0.0
 
     def event(self, line: Json) -> None:
-        if line["event"] == "outcome":
+        if line["event"] == "look":
+            if line["elapsed_s"] >= self._next_look_s:
+                self._next_look_s = line["elapsed_s"] + _LOOKS_EVERY_S
+                output.say(f"  {'watching':<12}{output.duration(line['elapsed_s']):>8}  {observation.line(line)}")
+        elif line["event"] == "verdict":
+            for text in _verdict(line):
+                output.say(text)
+        elif line["event"] == "outcome":
             _outcome(line)
         elif line["event"] == "queued":
             for text in _change(line):
@@ -70,13 +91,18 @@ class _Terminal(_Plain):
 
     def event(self, line: Json) -> None:
         self._clear()
+        if line["event"] == "look":
+            self._show(f"{line['elapsed_s']:.0f} of {line['duration_s']:.0f} s: {observation.line(line)}")
+            return
         super().event(line)
         if line["event"] in ("stage began", "task began"):
-            from rich.markup import escape
+            self._show(f"{line.get('command') or line['stage']} …")
 
-            what = escape(output.printable(str(line.get("command") or line["stage"])))
-            self._status = self._console.status(f"[dim]{what} …[/dim]", spinner="dots")
-            self._status.__enter__()
+    def _show(self, what: str) -> None:
+        from rich.markup import escape
+
+        self._status = self._console.status(f"[dim]{escape(output.printable(what))}[/dim]", spinner="dots")
+        self._status.__enter__()
 
     def __exit__(self, *_exception: object) -> None:
         self._clear()
@@ -106,11 +132,23 @@ def _plain(commit: Json) -> Json:
     return {name: output.printable(value) for name, value in commit.items()}
 
 
+def _verdict(line: Json) -> list[str]:
+    """The verdict with its numbers; the line of the stage says it in short."""
+    head, *rest = observation.report(line)
+    colour = output.bad if line["verdict"] in observation.BAD else output.good if line["verdict"] == "keep" else str
+    return [
+        f"  {'verdict':<12}{output.duration(line['elapsed_s']):>8}  {colour(head)}",
+        *(f"    {text}" for text in rest),
+    ]
+
+
 def _row(line: Json) -> str:
     if line["event"] == "waiting":
         return f"  {'queued':<12}{'':>8}  waits for deploy {line['for']}"
     if line["event"] == "task":
         return f"  {'':<12}{output.duration(line['duration_s']):>8}  task {line['index'] + 1}"
+    if line["event"] == "taken back":
+        return output.bad(f"  {'taken back':<12}{'':>8}  release {line['release']} serves again")
     if line["event"] == "switched":
         return output.good(f"  {'live':<12}{'':>8}  {line['url']}")
     detail = output.dim(output.printable(line["detail"]))

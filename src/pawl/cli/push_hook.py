@@ -53,7 +53,9 @@ def _receive(app: str, path: str, updates: list[list[str]]) -> int:
     push(new, client.home.store, cwd=door, env=environ)
     request = {"commit": new, "folder": app, "path": path, "app": app, "asked_by": f"{options.asked_by()} (git push)"}
     answer = client.post("deploys", body=request)
-    return progress.follow(client.lines("deploys", answer["deploy"], "events"), deploy=answer["deploy"], as_json=False)
+    return progress.follow(
+        client.lines("deploys", answer["deploy"], "events"), deploy=answer["deploy"], as_json=False, to_live=True
+    )
 
 
 def _deployed_ref(door: Path) -> str:

@@ -50,6 +50,7 @@ class Api:
             ("POST", "/v1/app-of", self.app_of),
             ("GET", "/v1/deploys/{deploy}", self.one_deploy),
             ("GET", "/v1/deploys/{deploy}/events", self.deploy_events),
+            ("GET", "/v1/deploys/{deploy}/observation", self.observation),
             ("POST", f"{app}/rollback", self.roll_back),
             ("POST", f"{app}/restart", self.restart),
             ("POST", f"{app}/scale", self.scale),
@@ -136,6 +137,11 @@ class Api:
     async def deploy_events(self, request: Request) -> Response:
         view = self._known_deploy(request)
         return StreamingResponse(streams.deploy_events(self._pawld, view.id), media_type="application/jsonl")
+
+    async def observation(self, request: Request) -> Response:
+        view = self._known_deploy(request)
+        events = self._pawld.ledger.events(deploy=view.id, kinds={"verdict_reached", "restored_watched"})
+        return _json(shapes.watched(view, events, self._pawld.board.latest(view.id)))
 
     async def roll_back(self, request: Request) -> Response:
         body = await _body(request, requests.RollbackRequest)

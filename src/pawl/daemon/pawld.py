@@ -6,12 +6,15 @@ import asyncio
 import fcntl
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pawl import __version__
 from pawl.daemon.faults import fault_point
+from pawl.daemon.signals import Signals
 from pawl.daemon.witness import LedgerWitness
+from pawl.deploys.board import Board
+from pawl.deploys.guard import Guard
 from pawl.deploys.queue import Deploys
 from pawl.engines.base import Candidate
 from pawl.engines.process.engine import ProcessEngine
@@ -39,11 +42,16 @@ class Pawld:
         self.slots = Slots(home.slots)
         self.witness = LedgerWitness(self.ledger)
         at = fault_point(environ)
-        self.engine = ProcessEngine(home, self.store, route=self.slots.assign, witness=self.witness, fault_point=at)
+        self.signals = Signals(home)
+        self.engine = ProcessEngine(
+            home, self.store, route=self._route, share=self._share, witness=self.witness, fault_point=at
+        )
         self.caddy = Caddy(
             home=home, machine=self.machine, mark=f"{self.engine.mark}:proxy", on_event=self.witness.proxy
         )
-        self.deploys = Deploys(self.ledger, self.engine, before_switch=self._show_candidate, fault_point=at)
+        self.board = Board()
+        self.guard = Guard(self.ledger, self.engine, self.signals, self.board)
+        self.deploys = Deploys(self.ledger, self.engine, self.guard, before_switch=self._show_candidate, fault_point=at)
         self._stopping = asyncio.Event()
         self._leaves_running = False
         self.started_at = datetime.now(UTC)
@@ -56,6 +64,7 @@ class Pawld:
         """
         await self.store.create()
         self.engine.adopt()
+        self.signals.note(self.engine.supervisor.all(process="web"))
         await self.caddy.start(self.routes())
         unfinished = self.ledger.unfinished()
         self.engine.begin([deploy.id for deploy in unfinished if deploy.switched_at is None])
@@ -70,8 +79,10 @@ class Pawld:
     async def run(self) -> None:
         """Supervise until :meth:`stop` is called, then end everything in order."""
         ticking = asyncio.ensure_future(self.engine.tick())
+        counting = asyncio.ensure_future(self.signals.run(self.engine.supervisor))
         await self._stopping.wait()
         ticking.cancel()
+        counting.cancel()
         await self.deploys.stop()
         if self._leaves_running:
             await self.caddy.detach()
@@ -79,6 +90,7 @@ class Pawld:
         else:
             await self.caddy.stop(timeout_s=self.engine.longest_request_s())
             await self.engine.stop_all()
+        self.signals.close()
         self.ledger.append(PawldStopped(reason="left running" if self._leaves_running else "stopped"))
         self.ledger.close()
 
@@ -100,6 +112,14 @@ class Pawld:
                 continue  # its release is gone from the disk: there is nothing to send requests to
             found.append(Route(app, domains.names, domains.https))
         return found
+
+    def _route(self, app: str, addresses: Sequence[str]) -> None:
+        self.signals.note(self.engine.supervisor.all(app, process="web"))
+        self.slots.assign(app, addresses)
+
+    def _share(self, app: str, shares: Mapping[str, int]) -> None:
+        self.signals.note(self.engine.supervisor.all(app, process="web"))
+        self.slots.assign_shares(app, shares)
 
     async def _show_candidate(self, candidate: Candidate) -> None:
         await self.caddy.apply(self.routes(candidate))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -18,6 +19,7 @@ from pawl.errors import ConfigError, StageFailed, UsageError
 from pawl.ledger.events import AppCreated, AppRemoved, DeployOptions, Scaled, SettingsChanged
 from pawl.ledger.records import AppView
 from pawl.model import DeployKind
+from pawl.observe import expectations
 from pawl.settings.versions import SettingsFolder
 
 _MOST_INSTANCES = 100
@@ -82,23 +84,41 @@ async def deploy(pawld: Pawld, request: DeployRequest) -> tuple[str, str]:
     """
     commit = await pawld.store.commit(request.commit)
     try:
-        app = await _deployable(pawld, request)
+        config = await _deployable(pawld, request)
+        app = config.app
+        view = pawld.ledger.app(app)
+        live = view.live if view else None
+        change = await pawld.store.between(live.commit if live else None, commit.sha)
+        expect = await _expectations(pawld, request, config, [item.sha for item in change] or [commit.sha])
     except UsageError:
         await pawld.store.forget_arrival(commit.sha)
         raise
-    view = pawld.ledger.app(app)
-    live = view.live if view else None
-    change = await pawld.store.between(live.commit if live else None, commit.sha)
     if view is None:
         pawld.ledger.append(AppCreated(), app=app)
-    options = DeployOptions(observe=request.observe, expect=request.expect)
+    options = DeployOptions(observe=request.observe, expect=expect)
     return app, pawld.deploys.deploy(
         app, commit, path=request.path, commits=change, options=options, asked_by=request.asked_by
     )
 
 
-async def _deployable(pawld: Pawld, request: DeployRequest) -> str:
-    """The app of a commit that can be tried."""
+async def _expectations(
+    pawld: Pawld, request: DeployRequest, config: AppConfig, change: Sequence[str]
+) -> tuple[str, ...]:
+    """What was asked for and what the commits of the change say in their trailers, as it is kept with the deploy."""
+    found = [expectations.written(text) for text in request.expect]
+    for message in reversed(await pawld.store.messages(change)):
+        found += expectations.from_message(message)
+    for one in found:
+        if one.is_of_processes and one.subject is not None and one.subject not in config.processes:
+            raise UsageError(
+                f"the expectation '{one.text}' is about a process type that '{config.app}' does not have",
+                why=f"it has: {', '.join(config.processes)}",
+            )
+    return tuple(dict.fromkeys(f"{'Require' if one.is_required else 'Expect'}: {one.text}" for one in found))
+
+
+async def _deployable(pawld: Pawld, request: DeployRequest) -> AppConfig:
+    """The configuration of a commit that can be tried."""
     config = await configuration(pawld, request)
     await pawld.store.refuse_what_an_archive_lacks(request.commit, path=request.path)
     if request.app is not None and request.app != config.app:
@@ -108,7 +128,7 @@ async def _deployable(pawld: Pawld, request: DeployRequest) -> str:
         )
     _refuse_missing_secrets(pawld, config)
     _refuse_taken_domains(pawld, config)
-    return config.app
+    return config
 
 
 async def configuration(pawld: Pawld, request: DeployRequest) -> AppConfig:

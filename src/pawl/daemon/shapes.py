@@ -5,16 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from pawl.engines.base import InstanceView
 from pawl.ledger.events import (
     DeployEnded,
     DeployQueued,
+    RestoredWatched,
     StageBegan,
     StageEnded,
     Switched,
+    SwitchedBack,
     TaskBegan,
     TaskEnded,
+    VerdictReached,
 )
+from pawl.ledger.observations import Observation
 from pawl.ledger.records import AppView, DeployView, Recorded, ReleaseView
 from pawl.model import Commit, Live
 
@@ -117,6 +123,52 @@ def deploy(view: DeployView) -> Json:
     }
 
 
+def observation(value: Observation) -> Json:
+    """What is to be seen of a change, in the verdict or by now."""
+    found: Json = msgspec.to_builtins(value)
+    return found
+
+
+def look(deploy: str, at: str, value: Observation) -> Json:
+    """A look at a change under watch as a line of ``pawl deploy --json``."""
+    return {"event": "look", "deploy": deploy, "at": at, **observation(value)}
+
+
+def watched(view: DeployView, events: list[Recorded], latest: tuple[str, Observation] | None) -> Json:
+    """What ``pawl observe`` shows: the verdict, or the look that was last, and what became of the restored release."""
+    verdicts = [item for item in events if isinstance(item.event, VerdictReached)]
+    restored = [item for item in events if isinstance(item.event, RestoredWatched)]
+    return {
+        "deploy": view.id,
+        "app": view.app,
+        "release": view.release,
+        "outcome": None if view.outcome is None else str(view.outcome),
+        "status": view.status,
+        "reason": view.reason,
+        "expect": list(view.options.expect),
+        "verdicts": [_verdict(item) for item in verdicts],
+        "latest": None if latest is None else {"at": latest[0], **observation(latest[1])},
+        "restored": _restored(restored[-1]) if restored else None,
+    }
+
+
+def _verdict(recorded: Recorded) -> Json:
+    event = recorded.event
+    assert isinstance(event, VerdictReached)
+    return {
+        "at": recorded.at, "stage": str(event.stage), "acts": event.acts, "note": event.note,
+        **observation(event.observation),
+    }  # fmt: skip
+
+
+def _restored(recorded: Recorded) -> Json:
+    event = recorded.event
+    assert isinstance(event, RestoredWatched)
+    return {
+        "at": recorded.at, "is_cause_elsewhere": event.is_cause_elsewhere, **observation(event.observation)
+    }  # fmt: skip
+
+
 def progress(recorded: Recorded, view: DeployView | None, live_release: str | None, url: str) -> Json | None:
     """An event of a deploy as a line of ``pawl deploy --json``; None for what is not shown."""
     event, base = recorded.event, {"deploy": recorded.deploy, "at": recorded.at}
@@ -143,6 +195,13 @@ def progress(recorded: Recorded, view: DeployView | None, live_release: str | No
             }  # fmt: skip
         case Switched():
             return {"event": "switched", **base, "release": event.release, "url": url}
+        case SwitchedBack():
+            return {"event": "taken back", **base, "release": event.release, "reason": event.reason, "url": url}
+        case VerdictReached():
+            return {
+                "event": "verdict", **base, "stage": str(event.stage), "acts": event.acts, "note": event.note,
+                **observation(event.observation),
+            }  # fmt: skip
         case DeployEnded():
             stages = view.stages if view else ()
             return {

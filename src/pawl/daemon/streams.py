@@ -13,6 +13,7 @@ from pawl.daemon import shapes
 from pawl.daemon.pawld import Pawld
 from pawl.engines.process.logs import Line, LogFile, LogFolder
 from pawl.ledger.events import DeployEnded, DeployQueued, Switched, SwitchedBack
+from pawl.ledger.observations import Observation
 from pawl.ledger.records import Recorded
 from pawl.settings.redaction import Redactor
 from pawl.settings.versions import SettingsFolder
@@ -22,16 +23,25 @@ _SPECIAL = ("build", "test", "task")
 
 
 async def deploy_events(pawld: Pawld, deploy: str) -> AsyncIterator[bytes]:
-    """JSON lines of a deploy from its beginning to its outcome."""
-    queue: asyncio.Queue[Recorded] = asyncio.Queue()
+    """JSON lines of a deploy from its beginning to its outcome, with what is seen of it from now on."""
+    queue: asyncio.Queue[Recorded | tuple[str, Observation]] = asyncio.Queue()
     unsubscribe = pawld.ledger.subscribe(lambda item: queue.put_nowait(item) if item.deploy == deploy else None)
+    look_away = pawld.board.subscribe(
+        lambda subject, at, seen: queue.put_nowait((at, seen)) if subject == deploy else None
+    )
     try:
         last = 0
         live: str | None = None
         for recorded in pawld.ledger.events(deploy=deploy):
             queue.put_nowait(recorded)
+        if latest := pawld.board.latest(deploy):
+            queue.put_nowait(latest)
         while True:
-            recorded = await queue.get()
+            found = await queue.get()
+            if isinstance(found, tuple):
+                yield msgspec.json.encode(shapes.look(deploy, *found)) + b"\n"
+                continue
+            recorded = found
             if recorded.seq <= last:
                 continue
             last = recorded.seq
@@ -47,6 +57,7 @@ async def deploy_events(pawld: Pawld, deploy: str) -> AsyncIterator[bytes]:
                 return
     finally:
         unsubscribe()
+        look_away()
 
 
 def _live_after(event: object, live: str | None) -> str | None:

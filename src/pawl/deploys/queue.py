@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from pawl.deploys.story import Story
+from pawl.deploys.story import Story, Watch
 from pawl.engines.base import Candidate, Engine
 from pawl.errors import PawlError, UsageError
 from pawl.ledger.base import Ledger
@@ -28,11 +28,18 @@ class LocalEngine(Engine, Protocol):
     """What the queue asks of an engine beyond the story."""
 
     def ensure(self, live: Candidate, *, with_singletons: bool = True) -> None: ...
-    def is_warm(self, app: str, release: str, settings: int) -> bool: ...
     async def prune(self, app: str, keep: Sequence[str]) -> list[str]: ...
     async def prune_environments(self, apps: Sequence[str]) -> None: ...
     def forget_deploy(self, deploy: str) -> None: ...
     def has_release(self, app: str, release: str) -> bool: ...
+
+
+class Guarding(Watch, Protocol):
+    """What the queue asks of the guard beyond the story."""
+
+    def forget(self, deploy: str) -> None: ...
+    def is_restored_unwatched(self, deploy: DeployView) -> bool: ...
+    async def watch_restored(self, deploy: DeployView) -> None: ...
 
 
 class Deploys:
@@ -46,6 +53,7 @@ class Deploys:
         self,
         ledger: Ledger,
         engine: LocalEngine,
+        guard: Guarding,
         *,
         before_switch: Callable[[Candidate], Awaitable[None]],
         fault_point: Callable[[str], None] = lambda _name: None,
@@ -54,9 +62,11 @@ class Deploys:
         self._retry_s = retry_s
         self._ledger = ledger
         self._engine = engine
+        self._guard = guard
         self._fault_point = fault_point
         self._before_switch = before_switch
         self._workers: dict[str, asyncio.Task[None]] = {}
+        self._restored: dict[str, asyncio.Task[None]] = {}
         self._is_stopping = False
 
     # Asking
@@ -158,9 +168,12 @@ class Deploys:
     # Doing
 
     def resume(self) -> None:
-        """Take up every deploy that has not ended."""
+        """Take up every deploy that has not ended, and every watch over what was restored."""
         for deploy in self._ledger.unfinished():
             self._work(deploy.app)
+        for app in self._ledger.apps():
+            for newest in self._ledger.deploys(app.name, limit=1):
+                self._watch_restored(newest)
 
     def is_busy(self, app: str) -> bool:
         """Whether a deploy of the app runs or waits."""
@@ -180,8 +193,24 @@ class Deploys:
                 await asyncio.sleep(self._retry_s)
                 continue
             self._engine.forget_deploy(deploy.id)
+            self._guard.forget(deploy.id)
             if outcome is Outcome.KEPT:
                 await self._tidy(app)
+            elif ended := self._ledger.deploy(deploy.id):
+                self._watch_restored(ended)
+
+    def _watch_restored(self, deploy: DeployView) -> None:
+        """Watch what a change was taken back to, beside whatever comes next."""
+        if self._is_stopping or not self._guard.is_restored_unwatched(deploy):
+            return
+
+        async def watch() -> None:
+            try:
+                await self._guard.watch_restored(deploy)
+            except (PawlError, OSError):
+                log.exception("%s: what was restored could not be watched", deploy.app)
+
+        self._restored[deploy.app] = asyncio.ensure_future(watch())
 
     async def _tidy(self, app: str) -> None:
         """Once a deploy is kept: fill what it left empty (it may have been cut off), and delete old releases."""
@@ -204,7 +233,7 @@ class Deploys:
         )
         return Story(
             deploy, ledger=self._ledger, engine=self._engine, counts=view.scale if view else {},
-            is_trusted=is_trusted, restore=self._restore, before_switch=self._before_switch,
+            is_trusted=is_trusted, restore=self._restore, guard=self._guard, before_switch=self._before_switch,
             fault_point=self._fault_point,
         )  # fmt: skip
 
@@ -246,10 +275,10 @@ class Deploys:
 
     async def cancel(self, app: str, reason: str) -> None:
         """Stop what runs for an app and end all its deploys as superseded (it is being removed)."""
-        worker = self._workers.pop(app, None)
-        if worker is not None:
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+        tasks = [task for held in (self._workers, self._restored) if (task := held.pop(app, None))]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._ledger.append_many(
             Entry(DeployEnded(outcome=Outcome.SUPERSEDED, reason=reason, duration_s=0.0), app=app, deploy=deploy.id)
             for deploy in self._ledger.unfinished()
@@ -259,6 +288,7 @@ class Deploys:
     async def stop(self) -> None:
         """Leave running stories where they are; the ledger knows how far they came."""
         self._is_stopping = True
-        for worker in self._workers.values():
-            worker.cancel()
-        await asyncio.gather(*self._workers.values(), return_exceptions=True)
+        tasks = [*self._workers.values(), *self._restored.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,12 +13,23 @@ import errno
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from pawl.engines.base import Candidate, Engine
 from pawl.errors import PawlError, StageFailed
 from pawl.ledger.base import Ledger
-from pawl.ledger.events import DeployEnded, ReleaseBuilt, StageBegan, StageEnded, Switched, TaskBegan, TaskEnded
+from pawl.ledger.events import (
+    DeployEnded,
+    ReleaseBuilt,
+    StageBegan,
+    StageEnded,
+    Switched,
+    SwitchedBack,
+    TaskBegan,
+    TaskEnded,
+    VerdictReached,
+)
 from pawl.ledger.records import DeployView, Entry
 from pawl.model import DeployKind, Outcome, Stage
 
@@ -30,6 +41,23 @@ class Restore(Protocol):
     """Bring what runs of an app, and where its requests go, in line with what is live."""
 
     def __call__(self, app: str, *, with_singletons: bool) -> None: ...
+
+
+class Watch(Protocol):
+    """Watches the deploy, see :class:`pawl.deploys.guard.Guard`."""
+
+    def has_canary(self, deploy: DeployView) -> bool: ...
+    async def canary(self, deploy: DeployView, candidate: Candidate) -> VerdictReached | None: ...
+    async def observe(self, deploy: DeployView, candidate: Candidate) -> VerdictReached | str: ...
+    def way_back(self, deploy: DeployView) -> Candidate | None: ...
+
+
+class _Withdrawn(Exception):
+    """The candidate is not to get all requests, for what was seen when it served a part of them."""
+
+    def __init__(self, verdict: VerdictReached) -> None:
+        super().__init__(verdict.observation.why)
+        self.verdict = verdict
 
 
 class Story:
@@ -44,6 +72,7 @@ class Story:
         counts: Mapping[str, int],
         is_trusted: bool,
         restore: Restore,
+        guard: Watch,
         before_switch: Callable[[Candidate], Awaitable[None]],
         fault_point: Callable[[str], None],
     ) -> None:
@@ -52,6 +81,7 @@ class Story:
         self._ledger = ledger
         self._engine = engine
         self._restore = restore
+        self._guard = guard
         self._before_switch = before_switch
         self._fault_point = fault_point
         self._stage: Stage | None = None
@@ -59,6 +89,7 @@ class Story:
         self._done = {stage.stage for stage in deploy.stages if stage.ended_at is not None}
         self._has_moved = False
         self._is_switched = deploy.switched_at is not None
+        self._is_taken_back = bool(ledger.events(deploy=deploy.id, kinds={"switched_back"}, limit=1))
         if not self._is_switched:  # its instances may have died with the machine
             self._done -= {Stage.STARTED, Stage.HEALTHY, Stage.SWITCHED}
         self._candidate = Candidate(
@@ -79,8 +110,13 @@ class Story:
         try:
             for stage, step in self._stages().items():
                 await self._go_through(stage, step)
+            verdict = self._verdict(Stage.OBSERVED)
+            if verdict is not None and verdict.acts:
+                return await self._take_back(verdict)
         except asyncio.CancelledError:
             raise  # pawld is stopping: the next one takes the deploy up
+        except _Withdrawn as found:
+            return await self._withdraw(found.verdict)
         except PawlError as error:
             return await self._failed(error)
         except OSError as error:
@@ -90,7 +126,7 @@ class Story:
             return await self._failed(
                 StageFailed(f"pawld failed: {type(error).__name__}", why=str(error), next_step="see: log/pawld.log")
             )
-        return self._end(Outcome.KEPT, "")
+        return self._end(Outcome.KEPT, verdict.note if verdict else "")
 
     def _stages(self) -> dict[Stage, Step]:
         building: dict[Stage, Step] = {
@@ -102,14 +138,18 @@ class Story:
         going_live: dict[Stage, Step] = {
             Stage.STARTED: self._start,
             Stage.HEALTHY: self._wait_healthy,
+            Stage.CANARY: self._canary,
             Stage.SWITCHED: self._switch,
             Stage.DRAINED: self._drain,
             Stage.OBSERVED: self._observe,
         }
-        return building | going_live if self._deploy.kind is DeployKind.DEPLOY else going_live
+        if self._deploy.kind is not DeployKind.DEPLOY:
+            del going_live[Stage.CANARY]
+            return going_live
+        return building | going_live
 
     async def _go_through(self, stage: Stage, step: Step) -> None:
-        if stage in self._done:
+        if stage in self._done or (stage is Stage.CANARY and not self._guard.has_canary(self._deploy)):
             return
         self._stage = stage
         self._fault_point(f"{stage}: before")
@@ -180,6 +220,18 @@ class Story:
         await self._engine.wait_healthy(self._candidate)
         return ""
 
+    async def _canary(self) -> str:
+        await self._before_switch(self._candidate)
+        verdict = self._verdict(Stage.CANARY) or await self._guard.canary(self._deploy, self._candidate)
+        if verdict is None:
+            return "nothing against it"
+        if self._verdict(Stage.CANARY) is None:
+            self._append(verdict)
+            self._fault_point("canary verdict reached")
+        if verdict.acts:
+            raise _Withdrawn(verdict)
+        return verdict.observation.verdict
+
     async def _switch(self) -> str:
         await self._before_switch(self._candidate)
         await self._engine.switch(self._candidate)
@@ -190,17 +242,72 @@ class Story:
         return ""
 
     async def _observe(self) -> str:
-        return "not observed"
+        verdict = self._verdict(Stage.OBSERVED)
+        if verdict is None:
+            found = await self._guard.observe(self._ledger.deploy(self._deploy.id) or self._deploy, self._candidate)
+            if isinstance(found, str):
+                return found
+            verdict = found
+            self._append(verdict)
+            self._fault_point("verdict reached")
+        return verdict.observation.verdict
+
+    def _verdict(self, stage: Stage) -> VerdictReached | None:
+        """The verdict that was reached in a stage, now or by an earlier pawld."""
+        found = [item.event for item in self._ledger.events(deploy=self._deploy.id, kinds={"verdict_reached"})]
+        return next((one for one in found if isinstance(one, VerdictReached) and one.stage is stage), None)
 
     # Endings
 
+    async def _take_back(self, verdict: VerdictReached) -> Outcome:
+        """Put what was live before back, which is warm as a rule, and end the deploy."""
+        seen = verdict.observation
+        reason = f"{seen.verdict} after {seen.elapsed_s:.0f} s: {seen.why}"
+        old = self._guard.way_back(self._deploy)
+        if old is None:
+            raise StageFailed("it cannot be taken back", why=f"what was live before is gone; {reason}")
+        if not self._is_taken_back:
+            is_warm = self._engine.is_warm(old.app, old.release, old.settings)
+            old = replace(old, is_trusted=is_warm, ends_others=True)
+            self._fault_point("taking back: before")
+            await self._engine.start(old)
+            await self._engine.wait_healthy(old)
+            await self._before_switch(old)
+            self._fault_point("taking back: healthy")
+            self._is_switched, self._has_moved = False, True
+            await self._engine.switch(old)
+            self._fault_point("taking back: moved")
+            self._append(SwitchedBack(release=old.release, settings=old.settings, reason=reason))
+            self._is_taken_back = True
+        self._fault_point("taking back: done")
+        await self._engine.drain(replace(old, is_trusted=True))
+        return self._end(Outcome.ROLLED_BACK, reason, next_step=f"see: pawl observe {self._deploy.id}")
+
+    async def _withdraw(self, verdict: VerdictReached) -> Outcome:
+        """End a candidate that served a part of the requests; what is live gets all of them again."""
+        seen = verdict.observation
+        share = f"at {seen.canary_percent} % of the requests" if seen.canary_percent else "as a canary"
+        await self._engine.share(self._candidate, 0)
+        return await self._give_up(
+            Outcome.ROLLED_BACK, f"{seen.verdict} {share}: {seen.why}", next_step=f"see: pawl observe {self._deploy.id}"
+        )
+
     async def _failed(self, error: PawlError) -> Outcome:
         reason = error.what if not error.why else f"{error.what}: {error.why}"
+        if self._is_taken_back:
+            log.error("deploy %s is taken back, but: %s", self._deploy.id, reason)
+            return self._end(Outcome.ROLLED_BACK, reason)
         if self._is_switched:
             log.error("deploy %s is live, but: %s", self._deploy.id, reason)
             return self._end(Outcome.KEPT, reason)
         if self._has_moved:
             raise error  # the requests have moved and the ledger could not be told: it is taken up again
+        if self._stage is Stage.CANARY:
+            await self._engine.share(self._candidate, 0)
+        return await self._give_up(Outcome.FAILED, reason, next_step=error.next_step, detail=error.detail)
+
+    async def _give_up(self, outcome: Outcome, reason: str, *, next_step: str, detail: str = "") -> Outcome:
+        """End the deploy of a candidate that did not go live."""
         try:
             self._restore(self._deploy.app, with_singletons=False)  # before its end, for requests may have moved to it
             await self._engine.discard(self._candidate)
@@ -208,7 +315,7 @@ class Story:
         except (PawlError, OSError):
             log.exception("deploy %s: what was live could not be restored", self._deploy.id)
         self._fault_point("discarded")
-        return self._end(Outcome.FAILED, reason, next_step=error.next_step, detail=error.detail)
+        return self._end(outcome, reason, next_step=next_step, detail=detail)
 
     def _end(self, outcome: Outcome, reason: str, *, next_step: str = "", detail: str = "") -> Outcome:
         failed_stage = self._stage if outcome is Outcome.FAILED else None
@@ -232,7 +339,16 @@ class Story:
         )
 
     def _append(
-        self, *events: StageBegan | StageEnded | TaskBegan | TaskEnded | Switched | ReleaseBuilt | DeployEnded
+        self,
+        *events: StageBegan
+        | StageEnded
+        | TaskBegan
+        | TaskEnded
+        | Switched
+        | SwitchedBack
+        | ReleaseBuilt
+        | VerdictReached
+        | DeployEnded,
     ) -> None:
         self._ledger.append_many([Entry(event, app=self._deploy.app, deploy=self._deploy.id) for event in events])
 

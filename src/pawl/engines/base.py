@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pawl.config.schema import AppConfig
 from pawl.model import Commit
 
 
@@ -14,7 +15,8 @@ class Candidate:
     """A release on trial: what to start, and the deploy that asked for it.
 
     ``counts`` are instances by process type. ``is_trusted`` marks a release that was live before and is gone back to:
-    when its web instances are still warm it is switched to first, and its workers follow.
+    when its web instances are still warm it is switched to first, and its workers follow. ``ends_others``: what was
+    live is ended at once, not kept warm, for it was taken back.
     """
 
     app: str
@@ -23,6 +25,7 @@ class Candidate:
     settings: int
     counts: Mapping[str, int] = field(default_factory=dict)
     is_trusted: bool = False
+    ends_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,19 @@ class InstanceView:
     restarts: int
     since: str
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the instances of a release are just now: web ``instances``, those ``healthy`` of them, ``why`` one is not.
+
+    ``looping`` names the instances of any process type that crash again and again.
+    """
+
+    instances: int
+    healthy: int
+    why: str = ""
+    looping: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
@@ -73,6 +89,22 @@ class Engine(Protocol):
 
     async def wait_healthy(self, candidate: Candidate) -> None:
         """Return when all of them are healthy and the singletons are handed over."""
+        ...
+
+    def config(self, app: str, release: str) -> AppConfig:
+        """The configuration of a release."""
+        ...
+
+    async def share(self, candidate: Candidate, percent: int) -> None:
+        """Send that share of the app's requests to the candidate, in steps of 5; 0 sends all to what is live."""
+        ...
+
+    async def condition(self, candidate: Candidate) -> Condition:
+        """How the instances of the candidate are, each asked once for its health; within some two seconds."""
+        ...
+
+    def is_warm(self, app: str, release: str, settings: int) -> bool:
+        """Whether instances of a release that was live before still stand by, so that going back is a rename."""
         ...
 
     async def switch(self, candidate: Candidate) -> None:

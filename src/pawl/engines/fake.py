@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pawl.engines.base import Candidate, InstanceView
+from pawl.config.schema import AppConfig, Observe
+from pawl.engines.base import Candidate, Condition, InstanceView
 from pawl.errors import StageFailed, UsageError
 from pawl.model import Commit, release_id
 
@@ -23,6 +24,7 @@ class Blueprint:
     has_test: bool = False
     is_kept_warm: bool = True
     fails_at: frozenset[str] = frozenset()
+    observe: Observe = field(default_factory=Observe)
 
     def places(self, counts: Mapping[str, int]) -> list[str]:
         """The names of a release's instances; a singleton has one place at the most."""
@@ -104,6 +106,17 @@ class FakeEngine:
         if not candidate.is_trusted:
             self._hand_over(candidate, made, role="trial")
 
+    def config(self, app: str, release: str) -> AppConfig:
+        """Only how its deploys are watched."""
+        return AppConfig(app=app, observe=self._made(app, release).observe)
+
+    async def share(self, candidate: Candidate, percent: int) -> None:
+        self.done.append(f"shared {percent} % with {candidate.release}")
+
+    async def condition(self, candidate: Candidate) -> Condition:
+        web = [view for view in self._of(candidate.app, candidate.deploy) if view.process == "web"]
+        return Condition(instances=len(web), healthy=len(web))
+
     async def switch(self, candidate: Candidate) -> None:
         made = self._made(candidate.app, candidate.release)
         mine = self._of(candidate.app, candidate.deploy)
@@ -114,7 +127,8 @@ class FakeEngine:
         for key, view in list(self._instances.get(candidate.app, {}).items()):
             if key.endswith(f"@{candidate.deploy}"):
                 continue
-            if view.process == "web" and view.role == "live" and made.is_kept_warm:
+            is_kept = made.is_kept_warm and not candidate.ends_others
+            if view.process == "web" and view.role == "live" and is_kept:
                 self._instances[candidate.app][key] = replace(view, role="warm")
             else:
                 del self._instances[candidate.app][key]

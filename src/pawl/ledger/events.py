@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from pawl.ledger.observations import Observation
 from pawl.model import Commit, DeployKind, Live, Outcome, Stage
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -194,6 +195,28 @@ class SwitchedBack(DeployFact, frozen=True, kw_only=True, tag="switched_back"):
     reason: str
 
 
+class VerdictReached(DeployFact, frozen=True, kw_only=True, tag="verdict_reached"):
+    """The watch over a change has ended. ``acts``: the change is taken back for it; ``note`` says why a bad one is not.
+
+    ``stage`` is where the change was: serving a part of the requests (canary) or all (observed).
+    """
+
+    observation: Observation
+    acts: bool
+    note: str = ""
+    stage: Stage = Stage.OBSERVED
+
+
+class RestoredWatched(DeployFact, frozen=True, kw_only=True, tag="restored_watched"):
+    """What became of the release that a change was taken back to.
+
+    ``is_cause_elsewhere``: it is as bad as the change was, so the change was not the cause.
+    """
+
+    observation: Observation
+    is_cause_elsewhere: bool
+
+
 class DeployEnded(DeployFact, frozen=True, kw_only=True, tag="deploy_ended"):
     """``reason`` is one line for a table, ``next_step`` what its author can do, ``detail`` the tail of a log."""
 
@@ -227,6 +250,8 @@ Event = (
     | TaskEnded
     | Switched
     | SwitchedBack
+    | VerdictReached
+    | RestoredWatched
     | DeployEnded
 )
 

@@ -18,7 +18,9 @@ from pawl.ledger.sqlite_errors import damaged
 Migration = Sequence[str]
 """SQL statements that change ``events`` and ``counters`` from one version to the next."""
 
-MIGRATIONS: tuple[Migration, ...] = ()
+MIGRATIONS: tuple[Migration, ...] = (
+    (),  # to 2: verdicts, events that an older Pawl cannot read
+)
 """The first leads from version 1 to 2. What they did is also in ``_RECORD``, for new ledgers."""
 
 _APPLICATION = 0x5061776C  # "Pawl"

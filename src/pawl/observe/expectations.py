@@ -103,6 +103,19 @@ def parse(text: str, *, is_required: bool = False) -> Expectation:
     return Expectation(reader.text, measure, subject, operator, limit=limit, is_required=is_required)
 
 
+def written(text: str) -> Expectation:
+    """One expectation as it is kept with a deploy and given to ``--expect``, with the trailer's key or without.
+
+    >>> written("Require: errors(*) <= 1%").is_required, written("errors(*) <= 1%").is_required
+    (True, False)
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    found = _TRAILER.fullmatch(text.strip())
+    return parse(found[2], is_required=found[1].lower() == "require") if found else parse(text)
+
+
 def from_message(message: str) -> list[Expectation]:
     """The expectations in a commit message, in its order: every line that begins with ``Expect:`` or ``Require:``.
 

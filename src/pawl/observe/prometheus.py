@@ -23,8 +23,9 @@ from typing import Any
 
 from pawl.errors import StateError
 from pawl.observe import lanes
+from pawl.observe.gauges import Reading
 from pawl.observe.histogram import Histogram, bucket_of, edge_after
-from pawl.observe.signals import Window
+from pawl.observe.signals import KNOWN, Window
 from pawl.observe.tally import NOTHING, Tally, class_of, merged
 
 _MOST_POINTS = 500  # in one answer and series; Prometheus refuses more than 11,000
@@ -60,6 +61,9 @@ class PrometheusSignals:
         self._metrics = metrics or Metrics()
         self._timeout_s = timeout_s
 
+    def check(self) -> None:
+        """Every call asks anew, so there is nothing to be behind with."""
+
     def finest_step_s(self, began: float) -> int:
         return self._metrics.step_s
 
@@ -93,11 +97,17 @@ class PrometheusSignals:
         windows = [window for window in windows if window.requests]
         return sorted(windows, key=lambda window: (-window.requests, window.route or ""))
 
+    def gauges(
+        self, app: str, name: str, *, began: float, ended: float, release: str | None = None
+    ) -> dict[str, Reading]:
+        """None: what an instance uses is not read from Prometheus."""
+        return {}
+
     def selector(self, metric: str, app: str, release: str | None, route: str | None) -> str:
         """The query for the series of a metric."""
         names = self._metrics
         wanted = {names.app: app, names.release: release}
-        if route is not None:
+        if route is not None and route != KNOWN:
             method, _, path = route.rpartition(" ")
             wanted |= {names.method: method or None, names.route: path}
         inside = ",".join(f"{name}={json.dumps(value)}" for name, value in wanted.items() if name and value is not None)

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from pawl.errors import PawlError, StateError
+from pawl.observe.gauges import Reading
 from pawl.observe.histogram import Histogram
+from pawl.observe.paths import OTHER
 from pawl.observe.store import SignalStore
 from pawl.observe.store.schema import LEVELS
 from pawl.observe.tally import NOTHING, Tally, merged
@@ -74,6 +77,10 @@ class Window:
         return self.histogram.mean
 
 
+KNOWN = "(known)"
+"""Instead of a route: all but ``paths.OTHER``."""
+
+
 class SignalSource(Protocol):
     """Tells the golden signals. Implementations: the access log (here), Prometheus.
 
@@ -88,7 +95,17 @@ class SignalSource(Protocol):
     buckets).
 
     **Errors**: StateError, where the source cannot be asked. All calls block.
+
+    **Known routes**: the route ``KNOWN`` stands for all that have had a good answer once, which leaves out what
+    scanners ask for. A source that cannot tell takes all.
     """
+
+    def check(self) -> None:
+        """Return when what is newest can be told too.
+
+        Raises:
+            StateError: requests are served and not counted just now.
+        """
 
     def finest_step_s(self, began: float) -> int:
         """The narrowest step that :meth:`buckets` can give for a span that begins there."""
@@ -110,12 +127,22 @@ class SignalSource(Protocol):
     def routes(self, app: str, *, began: float, ended: float, release: str | None = None) -> list[Window]:
         """Every route with requests, the one with most first."""
 
+    def gauges(
+        self, app: str, name: str, *, began: float, ended: float, release: str | None = None
+    ) -> dict[str, Reading]:
+        """The values of one gauge over the span by instance; none where the source has no such gauge."""
+
 
 class LoggedSignals:
     """A :class:`SignalSource` over what was counted of the access log."""
 
-    def __init__(self, store: SignalStore) -> None:
+    def __init__(self, store: SignalStore, trouble: Callable[[], PawlError | None] = lambda: None) -> None:
         self._store = store
+        self._trouble = trouble
+
+    def check(self) -> None:
+        if trouble := self._trouble():
+            raise StateError("requests are not counted just now", why=trouble.what, next_step=trouble.next_step)
 
     def finest_step_s(self, began: float) -> int:
         now = self._store.progress().newest
@@ -156,6 +183,16 @@ class LoggedSignals:
         windows = [Window(app, first, last, merged(tallies), release, route) for route, tallies in parts.items()]
         return sorted(windows, key=lambda window: (-window.requests, window.route or ""))
 
+    def gauges(
+        self, app: str, name: str, *, began: float, ended: float, release: str | None = None
+    ) -> dict[str, Reading]:
+        first, last = self._widened(began, ended)
+        found: dict[str, Reading] = {}
+        for _, called, instance, reading in self._store.gauges(app, first, last, release=release):
+            if called == name:
+                found[instance] = found[instance] + reading if instance in found else reading
+        return found
+
     def _widened(self, began: float, ended: float) -> tuple[int, int]:
         return _floor(began, self.finest_step_s(began)), -_floor(-ended, self.finest_step_s(ended))
 
@@ -167,6 +204,8 @@ def _floor(at: float, step_s: int) -> int:
 def _wanted(route: str | None) -> Callable[[str], bool] | None:
     if route is None:
         return None
+    if route == KNOWN:
+        return lambda name: name != OTHER
     if route.startswith("/"):
         return lambda name: name.partition(" ")[2] == route
     return lambda name: name == route

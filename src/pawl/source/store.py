@@ -156,6 +156,13 @@ class Store:
         """Drop the ref under which a commit arrived, once something else holds it."""
         await self._git("update-ref", "-d", f"refs/incoming/{sha}", check=False)
 
+    async def messages(self, shas: Sequence[str]) -> list[str]:
+        """The whole messages of commits, in the order given."""
+        if not shas:
+            return []
+        done = await self._git("log", "-z", "--no-walk=unsorted", "--format=%B", *shas, "--")
+        return done.text.split("\0")
+
     async def _log(self, *arguments: str) -> list[Commit]:
         done = await self._git("log", "-z", f"--format={_COMMIT_FORMAT}", *arguments, "--")
         fields = iter(done.text.split("\0"))

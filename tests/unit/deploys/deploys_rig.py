@@ -12,7 +12,7 @@ from pawl.deploys.queue import Deploys
 from pawl.engines.base import Candidate
 from pawl.engines.fake import Blueprint, FakeEngine
 from pawl.errors import StateError
-from pawl.ledger.events import AppCreated, DeployOptions
+from pawl.ledger.events import AppCreated, DeployOptions, VerdictReached
 from pawl.ledger.memory import MemoryLedger
 from pawl.ledger.records import DeployView, Entry, Recorded
 from pawl.model import Commit, Outcome, release_id
@@ -54,6 +54,37 @@ class FlakyLedger(MemoryLedger):
         return super().append_many(entries)
 
 
+class Guard:
+    """Says of a deploy what it was told to say; ``verdict`` None: it was not watched."""
+
+    def __init__(self) -> None:
+        self.has_steps = False
+        self.canary_verdict: VerdictReached | None = None
+        self.verdict: VerdictReached | None = None
+
+    def has_canary(self, deploy: DeployView) -> bool:
+        return self.has_steps and deploy.from_live is not None
+
+    async def canary(self, _deploy: DeployView, _candidate: Candidate) -> VerdictReached | None:
+        return self.canary_verdict
+
+    async def observe(self, _deploy: DeployView, _candidate: Candidate) -> VerdictReached | str:
+        return self.verdict or "not watched"
+
+    def way_back(self, deploy: DeployView) -> Candidate | None:
+        live = deploy.from_live
+        if live is None:
+            return None
+        return Candidate(app=deploy.app, deploy=live.deploy, release=live.release, settings=live.settings)
+
+    def forget(self, deploy: str) -> None: ...
+
+    def is_restored_unwatched(self, _deploy: DeployView) -> bool:
+        return False
+
+    async def watch_restored(self, deploy: DeployView) -> None: ...
+
+
 class Rig:
     """Everything that outlives a pawld, and the pawld of now."""
 
@@ -61,6 +92,7 @@ class Rig:
         self._made: dict[str, Blueprint] = {}
         self.ledger = FlakyLedger()
         self.engine = engine(lambda commit: self._made[commit.sha], route=self._route)
+        self.guard = Guard()
         self.routes: dict[str, list[str]] = {}
         self.points: list[str] = []
         self.kill_at: int | None = None
@@ -69,7 +101,12 @@ class Rig:
 
     def _pawld(self) -> Deploys:
         return Deploys(
-            self.ledger, self.engine, before_switch=self._before_switch, fault_point=self._reached, retry_s=0
+            self.ledger,
+            self.engine,
+            self.guard,
+            before_switch=self._before_switch,
+            fault_point=self._reached,
+            retry_s=0,
         )
 
     def _route(self, app: str, addresses: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 
 from pawl.config.schema import Process
@@ -53,6 +53,7 @@ class Rig:
         self.home.create()
         self.witness = Witness()
         self.routes: list[list[str]] = []
+        self.shares: list[dict[str, int]] = []
         plans = Plans(self.home, Environments(self.home.envs, self.home.cache))
         releases = plans.releases("hello")
         shutil.copytree(HELLO, releases.begin("r1") / "app")
@@ -68,11 +69,14 @@ class Rig:
     def begin(self) -> None:
         """A new pawld stands there; it has adopted nothing yet."""
         self.plans = Plans(self.home, Environments(self.home.envs, self.home.cache))
-        self.supervisor = Supervisor(self.home, self.plans, mark="rig", route=self._route)
+        self.supervisor = Supervisor(self.home, self.plans, mark="rig", route=self._route, share=self._share)
         self.keeper = Keeper(self.home, self.supervisor, self.witness)
 
     def _route(self, _app: str, addresses: Sequence[str]) -> None:
         self.routes.append(list(addresses))
+
+    def _share(self, _app: str, shares: Mapping[str, int]) -> None:
+        self.shares.append(dict(shares))
 
     @property
     def plan(self) -> Plan:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pawl.config.schema import AppConfig, Process
-from pawl.engines.base import Candidate, InstanceView
+from pawl.engines.base import Candidate, Condition, InstanceView
 from pawl.engines.process import proc
 from pawl.engines.process.builder import Builder
 from pawl.engines.process.environments import Environments
@@ -37,6 +37,7 @@ class ProcessEngine:
         store: Store,
         *,
         route: Callable[[str, Sequence[str]], None],
+        share: Callable[[str, Mapping[str, int]], None],
         witness: Witness,
         fault_point: Callable[[str], None] = lambda _name: None,
     ) -> None:
@@ -46,7 +47,9 @@ class ProcessEngine:
         self._environments = Environments(home.envs, home.cache)
         self.plans = Plans(home, self._environments)
         self.builder = Builder(home, store, self.plans, self._environments, mark=self._mark)
-        self.supervisor = Supervisor(home, self.plans, mark=self._mark, route=route, fault_point=fault_point)
+        self.supervisor = Supervisor(
+            home, self.plans, mark=self._mark, route=route, share=share, fault_point=fault_point
+        )
         self.keeper = Keeper(home, self.supervisor, witness)
         self._fault_point = fault_point
         self._failed: dict[str, list[str]] = {}
@@ -231,18 +234,18 @@ class ProcessEngine:
         self._fault_point("candidate live")
         self.supervisor.send_traffic_to(candidate.app, candidate.deploy)
         self._fault_point("slots moved")
-        self._retire([item for item in self.supervisor.all(candidate.app) if item not in mine], plan)
+        warm_s = 0.0 if candidate.ends_others else plan.config.keep_warm_s
+        self._retire([item for item in self.supervisor.all(candidate.app) if item not in mine], warm_s)
         self._fault_point("old retired")
         for instance in mine:  # one that died between its health check and now, which nobody has acted on
             if not instance.is_alive and instance.record.role is Role.LIVE and instance.record.pid:
                 self.keeper.on_live_exit(instance)
 
-    def _retire(self, old: list[Instance], plan: Plan) -> None:
+    def _retire(self, old: list[Instance], warm_s: float) -> None:
         """Keep the web instances that were live warm, end the rest; only once nothing is sent to them any more.
 
         Done again after a kill, it finds those of the first time warm already.
         """
-        warm_s = plan.config.web.keep_warm_s
         before = {item.record.deploy for item in old if item.is_serving}
         for instance in old:
             if instance.is_serving and warm_s > 0:
@@ -253,6 +256,20 @@ class ProcessEngine:
             elif instance.record.role in (Role.LIVE, Role.WARM):
                 instance.change(role=Role.ENDING)
         self.supervisor.end([item for item in old if item.record.role is Role.ENDING])
+
+    async def share(self, candidate: Candidate, percent: int) -> None:
+        self.supervisor.share_traffic(candidate.app, candidate.deploy, percent)
+
+    async def condition(self, candidate: Candidate) -> Condition:
+        running = self.supervisor.all(candidate.app, deploy=candidate.deploy)
+        serving = [item for item in running if item.record.role in (Role.TRIAL, Role.LIVE, Role.WARM)]
+        looping = [item.record.name for item in serving if item.state is State.CRASH_LOOP]
+        web = [item for item in serving if item.is_web]
+        probes = await asyncio.gather(*(self.supervisor.probe(item) for item in web))
+        bad = [probe.text for probe in probes if not probe.is_good]
+        return Condition(
+            instances=len(web), healthy=len(web) - len(bad), why=bad[0] if bad else "", looping=tuple(looping)
+        )
 
     async def drain(self, candidate: Candidate) -> None:
         old = [item for item in self.supervisor.all(candidate.app) if item.record.role in (Role.WARM, Role.ENDING)]

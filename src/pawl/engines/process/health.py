@@ -11,6 +11,7 @@ from pawl.config.schema import Health
 
 _LONGEST_BODY = 65_536
 _FIRST_POLL_S = 0.02
+_LONGEST_PROBE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,15 @@ async def wait_healthy(
             continue
         await asyncio.sleep(pause)
         pause = min(pause * 1.25, 0.25)
+
+
+async def probe(dial: str | None, health: Health, *, host: str, is_https: bool) -> Probe:
+    """Ask once, for two seconds at most: whoever has waited so long has noticed."""
+    try:
+        async with asyncio.timeout(_LONGEST_PROBE_S):
+            return await _ask(dial, health, host=host, is_https=is_https)
+    except TimeoutError:
+        return Probe(False, True, f"no answer within {_LONGEST_PROBE_S:g} s")
 
 
 async def _ask(dial: str | None, health: Health, *, host: str, is_https: bool) -> Probe:

@@ -51,7 +51,12 @@ class Instance:
     @property
     def is_serving(self) -> bool:
         """Whether requests may be sent to it."""
-        return self.is_web and self.is_alive and self.record.role is Role.LIVE and self.record.is_healthy
+        return self.can_serve and self.record.role is Role.LIVE
+
+    @property
+    def can_serve(self) -> bool:
+        """The same of a candidate, which serves a part of the requests at most."""
+        return self.is_web and self.is_alive and self.record.is_healthy
 
     def change(self, **changes: object) -> None:
         """Change the record, on disk as well."""

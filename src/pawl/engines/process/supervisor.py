@@ -11,7 +11,7 @@ import logging
 import secrets
 import socket
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pawl.config.schema import Process
@@ -24,6 +24,7 @@ from pawl.engines.process.records import Record, Records, Role
 from pawl.errors import PawlError, StageFailed
 from pawl.home import Home
 
+SLOTS = 20  # of an app, as proxy/slots.py has them
 _DRAIN_POLL_S = 0.05
 _KILL_S = 2.0  # a process may take so long to be gone after SIGKILL
 
@@ -31,7 +32,11 @@ log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Keeps instances. ``route`` is told an app's addresses whenever those that serve have changed."""
+    """Keeps instances.
+
+    ``route`` is told an app's addresses whenever those that serve have changed; ``share`` instead, with the number of
+    slots for each, while a candidate serves a part of the requests.
+    """
 
     def __init__(
         self,
@@ -40,12 +45,15 @@ class Supervisor:
         *,
         mark: str,
         route: Callable[[str, Sequence[str]], None],
+        share: Callable[[str, Mapping[str, int]], None],
         fault_point: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self._home = home
         self._plans = plans
         self._mark = mark
         self._route = route
+        self._share = share
+        self._canaries: dict[str, tuple[str, int]] = {}
         self._fault_point = fault_point
         self._records = Records(home.instances)
         self._instances: dict[str, Instance] = {}
@@ -152,6 +160,14 @@ class Supervisor:
             if f"127.0.0.1:{port}" not in taken:
                 return launch.port_address(port, plan.environ)
 
+    async def probe(self, instance: Instance) -> health.Probe:
+        """Ask an instance once whether it is healthy; one that does not run is not."""
+        process = instance.plan.config.processes.get(instance.record.process) if instance.plan else None
+        if process is None or not instance.is_alive:
+            return health.Probe(False, False, f"{instance.record.name} {instance.exit_text or 'does not run'}")
+        host, is_https = _asked_as(instance)
+        return await health.probe(instance.record.address or None, process.health, host=host, is_https=is_https)
+
     async def wait_healthy(self, instance: Instance, process: Process) -> None:
         """Return when the instance is healthy.
 
@@ -159,13 +175,10 @@ class Supervisor:
             StageFailed: it died, or its health check said no; with its last log lines.
         """
         assert instance.handle is not None
-        plan = instance.plan
-        names = plan.config.domains.names if plan else ()
-        host = next((name for name in names if not name.startswith("*")), f"{instance.record.app}.localhost")
+        host, is_https = _asked_as(instance)
         probing = asyncio.ensure_future(
             health.wait_healthy(
-                instance.record.address or None, process.health, host=host,
-                is_https=plan is not None and bool(names) and plan.config.domains.https_for(host) != "off",
+                instance.record.address or None, process.health, host=host, is_https=is_https,
                 uptime=lambda: time.monotonic() - instance.started_monotonic,
             )
         )  # fmt: skip
@@ -215,6 +228,16 @@ class Supervisor:
     def send_traffic_to(self, app: str, deploy: str) -> None:
         """From now on the app's requests go to the live instances of this deploy only."""
         self._live_deploys[app] = deploy
+        if self._canaries.get(app, ("", 0))[0] == deploy:
+            del self._canaries[app]
+        self._publish(app)
+
+    def share_traffic(self, app: str, deploy: str, percent: int) -> None:
+        """Send so much of the app's requests to the trial instances of this deploy, the rest to what is live."""
+        if percent:
+            self._canaries[app] = (deploy, percent)
+        else:
+            self._canaries.pop(app, None)
         self._publish(app)
 
     def send_no_traffic_to(self, app: str) -> None:
@@ -241,7 +264,11 @@ class Supervisor:
         """With no instance that serves, requests wait at the old addresses."""
         serving = self.all(app, deploy=self._live_deploys.get(app, ""))
         addresses = [instance.record.address for instance in serving if instance.is_serving]
-        if addresses:
+        deploy, percent = self._canaries.get(app, ("", 0))
+        canary = [item.record.address for item in self.all(app, deploy=deploy, role=Role.TRIAL) if item.can_serve]
+        if addresses and canary and percent:
+            self._share(app, shared_out(canary, addresses, percent))
+        elif addresses:
             self._route(app, addresses)
         self._unpublished.discard(app)
 
@@ -294,7 +321,10 @@ class Supervisor:
                 self.publish(instance.record.app)
             case Role.WARM:
                 self.forget(instance)
-            case Role.TRIAL | Role.ENDING:
+            case Role.TRIAL:
+                if instance.record.app in self._canaries:
+                    self.publish(instance.record.app)
+            case Role.ENDING:
                 pass
 
     # Background work
@@ -323,3 +353,25 @@ class Supervisor:
         self.end(self.all())
         while self._endings:
             await asyncio.wait(set(self._endings))
+
+
+def _asked_as(instance: Instance) -> tuple[str, bool]:
+    """The host name that health checks ask for, and whether it is served over https."""
+    plan = instance.plan
+    names = plan.config.domains.names if plan else ()
+    host = next((name for name in names if not name.startswith("*")), f"{instance.record.app}.localhost")
+    return host, plan is not None and bool(names) and plan.config.domains.https_for(host) != "off"
+
+
+def shared_out(canary: Sequence[str], others: Sequence[str], percent: int) -> dict[str, int]:
+    """How many of the 20 slots each address gets, so that the canary has this share; at least one each way.
+
+    >>> shared_out(["c"], ["a", "b"], 25)
+    {'c': 5, 'a': 8, 'b': 7}
+    """
+    slots = min(SLOTS - 1, max(1, round(percent * SLOTS / 100)))
+    shares = dict.fromkeys([*canary, *others], 0)
+    for part, addresses in ((slots, canary), (SLOTS - slots, others)):
+        for index in range(part):
+            shares[addresses[index % len(addresses)]] += 1
+    return shares

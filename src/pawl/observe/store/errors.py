@@ -40,9 +40,13 @@ def translated(path: Path) -> Iterator[None]:
         raise StateError(f"the signal store {path} cannot be used", why=why, next_step=next_step) from error
 
 
-def damaged(path: Path, why: str) -> StateError:
+class Damaged(StateError):
+    """The store cannot be trusted any more; a new one can be begun in its place."""
+
+
+def damaged(path: Path, why: str) -> Damaged:
     """The error for a store that cannot be trusted any more."""
-    return StateError(
+    return Damaged(
         f"the signal store {path} is damaged",
         why=why,
         next_step=f"stop pawld and move {path.name}* out of {path.parent}; what the access log still holds is counted "

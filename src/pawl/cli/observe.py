@@ -1,0 +1,50 @@
+"""``pawl observe``"""
+
+from __future__ import annotations
+
+import click
+
+from pawl.cli import observation, options, output, progress
+
+
+@click.command("observe")
+@click.argument("deploy")
+@options.json_option
+def command(deploy: str, *, as_json: bool) -> int:
+    """Show what was seen of a change in production, and the verdict.
+
+    While DEPLOY is under way it is followed to its outcome. Exit status: 0 kept, 1 taken back or failed.
+    """
+    client = options.client()
+    seen = client.get("deploys", deploy, "observation")
+    if seen["outcome"] is None and not as_json:
+        return progress.follow(client.lines("deploys", deploy, "events"), deploy=deploy, as_json=False)
+    if as_json:
+        output.as_json(seen)
+    else:
+        for text in _report(seen):
+            output.result(text)
+    return 0 if seen["outcome"] in (None, "kept") else 1
+
+
+def _report(seen: dict[str, object]) -> list[str]:
+    texts = [f"{seen['app']}: deploy {seen['deploy']}, release {seen['release']}: {seen['outcome']}"]
+    verdicts = seen["verdicts"]
+    assert isinstance(verdicts, list)
+    for verdict in verdicts:
+        where = "canary: " if verdict["stage"] == "canary" else ""
+        texts += [
+            f"{where}{text}" if number == 0 else f"  {text}" for number, text in enumerate(observation.report(verdict))
+        ]
+        if verdict["note"]:
+            texts.append(f"not taken back: {output.printable(verdict['note'])}")
+    if not verdicts:
+        texts.append(f"not watched{': ' + output.printable(str(seen['reason'])) if seen['reason'] else ''}")
+    if restored := seen["restored"]:
+        assert isinstance(restored, dict)
+        texts.append(
+            "the release that was restored is as bad: the cause was elsewhere, not this change"
+            if restored["is_cause_elsewhere"]
+            else f"the release that was restored: {restored['verdict']} ({output.printable(restored['why'])})"
+        )
+    return texts

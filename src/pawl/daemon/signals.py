@@ -1,0 +1,137 @@
+"""Counting and measuring while pawld runs, and the answers that are read from what was counted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from pawl.engines.process import proc
+from pawl.engines.process.instance import Instance
+from pawl.errors import PawlError
+from pawl.home import Home
+from pawl.observe.attribution import Tenure
+from pawl.observe.counting import Counting
+from pawl.observe.gauges import Gauge, Processes, ProcessGauges, machine_gauges
+from pawl.observe.signals import LoggedSignals
+from pawl.observe.store import SignalStore
+from pawl.observe.store.errors import Damaged
+from pawl.proxy.slots import as_logged
+
+_MEASURED_EVERY_S = 5.0
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+
+class Instances(Protocol):
+    """Who knows what runs."""
+
+    def all(self, app: str | None = None, *, process: str | None = None) -> list[Instance]: ...
+
+
+class Signals:
+    """The signal store of one home, with all that writes to it and reads from it.
+
+    It is written to on the event loop, in pieces of some milliseconds; questions are answered on a thread of their own,
+    for one over a month takes a tenth of a second.
+    """
+
+    def __init__(self, home: Home) -> None:
+        self._path = home.signals
+        self._store = _opened(self._path)
+        self._counting = Counting(self._store, home.log / "access.log")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="signals")
+        self._source: LoggedSignals | None = None
+        self._gauges = ProcessGauges()
+
+    async def run(self, instances: Instances) -> None:
+        """Count and measure until cancelled; what cannot be stored is logged and left out."""
+        counting = asyncio.ensure_future(self._counting.follow())
+        try:
+            while True:
+                try:
+                    self.note(instances.all(process="web"))
+                    self._measure(instances.all())
+                except (PawlError, OSError):
+                    log.exception("signals cannot be stored")
+                await asyncio.sleep(_MEASURED_EVERY_S)
+        finally:
+            counting.cancel()
+
+    def note(self, web: Iterable[Instance]) -> None:
+        """Note which release is behind which address; done before requests are sent there, so that none is nobody's.
+
+        What cannot be written down is tried again: serving does not wait for counting.
+        """
+        try:
+            self._note(web)
+        except PawlError:
+            log.exception("which release answers cannot be noted")
+
+    def _note(self, web: Iterable[Instance]) -> None:
+        before = self._store.attribution.currents()
+        for instance in web:
+            record = instance.record
+            self._store.instance_began(
+                Tenure(as_logged(record.address), record.app, record.release, record.name, record.started_at)
+            )
+        if self._store.attribution.currents() != before:
+            self._counting.instances_changed()
+
+    def _measure(self, running: Sequence[Instance]) -> None:
+        alive = [instance for instance in running if instance.is_alive]
+        web = {as_logged(instance.record.address) for instance in alive if instance.is_web}
+        now = time.time()
+        self._store.instances_are(web, now)
+        gauges = self._gauges.read(
+            [
+                Processes(one.record.app, one.record.release, one.record.name, tuple(proc.tree(one.record.pid)))
+                for one in alive
+            ],
+            monotonic_s=time.monotonic(),
+        )
+        for one in alive:
+            of = (one.record.app, one.record.release, one.record.name)
+            gauges.append(Gauge("restarts", one.record.restarts, *of))
+            if one.is_web:
+                gauges.append(Gauge("in_flight", proc.connections(one.record.address), *of))
+        self._store.add_gauges([*gauges, *machine_gauges()], now)
+
+    async def ask(self, question: Callable[[LoggedSignals], Answer]) -> Answer:
+        """The answer to a question about what was counted, worked out on the reading thread.
+
+        Raises:
+            StateError: the store cannot be read; and what the question itself raises.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._reader, lambda: question(self._read()))
+
+    def _read(self) -> LoggedSignals:
+        if self._source is None:
+            self._source = LoggedSignals(SignalStore(self._path), lambda: self._counting.trouble)
+        return self._source
+
+    def close(self) -> None:
+        """Count what the log holds by now and let go of the files."""
+        try:
+            self._counting.catch_up()
+        except PawlError:
+            log.exception("the last requests are counted by the next pawld")
+        self._reader.shutdown(cancel_futures=True)
+        self._counting.close()
+        self._store.close()
+
+
+def _opened(path: Path) -> SignalStore:
+    """The store; a damaged one is set aside, for the site is to come up and the access log still has the last days."""
+    try:
+        return SignalStore(path)
+    except Damaged as error:
+        log.error("%s: %s; a new one is begun", error.what, error.why)
+        for part in path.parent.glob(f"{path.name}*"):
+            if ".damaged" not in part.name:
+                part.rename(part.with_name(f"{part.name}.damaged-{int(time.time())}"))
+        return SignalStore(path)

@@ -1,0 +1,360 @@
+"""Which deploys are watched, against what, and what is done about what was seen."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from pawl.config.schema import AppConfig, Observe
+from pawl.deploys import figures
+from pawl.deploys.board import Board
+from pawl.deploys.observing import BAD, Ending, Observed, Observer, Signals, read_baseline, required_misses
+from pawl.engines.base import Candidate
+from pawl.errors import PawlError
+from pawl.ledger.base import Ledger
+from pawl.ledger.events import MemoryExceeded, RestoredWatched, SwitchedBack, VerdictReached
+from pawl.ledger.observations import Observation
+from pawl.ledger.records import AppView, DeployView, iso_utc
+from pawl.model import DeployKind, Live, Outcome, Stage
+from pawl.observe import expectations
+from pawl.observe.baseline import Baseline
+from pawl.observe.judge.findings import Verdict, VerdictKind
+from pawl.observe.judge.threshold import log_threshold
+from pawl.observe.watch import Watch
+
+_OTHER_RELEASES = 4
+_RESTORED_S = 120.0
+_MEMORY_BEFORE = timedelta(days=1)
+_BAD = {str(kind) for kind in BAD}
+
+log = logging.getLogger(__name__)
+
+
+class WatchedEngine(Observed, Protocol):
+    """What is asked of the engine."""
+
+    def config(self, app: str, release: str) -> AppConfig: ...
+    def has_release(self, app: str, release: str) -> bool: ...
+    async def share(self, candidate: Candidate, percent: int) -> None: ...
+
+
+class Guard:
+    """Watches the deploys of one pawld. ``limits`` makes what is asked for hard limits of an app's surroundings."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        engine: WatchedEngine,
+        signals: Signals,
+        board: Board,
+        *,
+        limits: Callable[[str], Callable[[], Sequence[str]]] = lambda _app: tuple,
+        look_every_s: float = 1.0,
+    ) -> None:
+        self._ledger = ledger
+        self._engine = engine
+        self._signals = signals
+        self._board = board
+        self._limits = limits
+        self._look_every_s = look_every_s
+        self._observers: dict[str, Observer] = {}
+
+    # What the story asks
+
+    def has_canary(self, deploy: DeployView) -> bool:
+        """Whether the candidate is to serve a part of the requests first: configured, and there is an old release."""
+        config = self._config(deploy)
+        return bool(config and config.canary and self._old(deploy) is not None)
+
+    async def canary(self, deploy: DeployView, candidate: Candidate) -> VerdictReached | None:
+        """Let the candidate serve its shares, step by step; the verdict where it is to go no further."""
+        config, old = self._config(deploy), self._old(deploy)
+        assert config is not None
+        assert old is not None
+        observer = await self._observer(deploy, candidate, old, began=_began(self._ledger, deploy, Stage.CANARY))
+        self._observers[deploy.id] = observer
+        if self._too_little(observer, config):
+            return None
+        steps = config.canary
+        for number, percent in enumerate(steps, start=1):
+            await self._engine.share(candidate, percent)
+            observer.canary_percent = percent
+            elapsed_s = (number - 1) * config.canary_step_s
+            ending = await observer.run(
+                duration_s=number * config.canary_step_s, elapsed_s=elapsed_s, is_cut=self._cut(deploy)
+            )
+            if ending.verdict.kind in BAD:
+                return self._ruling(deploy, ending, config, old, Stage.CANARY)
+            if ending.is_cut and self._cutter(deploy, ending.verdict) not in (None, DeployKind.DEPLOY):
+                break  # somebody wants something else now: what they asked for comes after the switch
+        observer.canary_percent = None
+        return None
+
+    async def observe(self, deploy: DeployView, candidate: Candidate) -> VerdictReached | str:
+        """Watch the candidate since it serves all requests; the verdict, or why it was not watched."""
+        config = self._config(deploy)
+        if config is None:
+            return "not watched"
+        old = self._old(deploy)
+        if old is None:
+            return "nothing was live before"
+        if (old.release, old.settings) == (candidate.release, candidate.settings):
+            return "the same release as before"
+        switched = _began(self._ledger, deploy, Stage.SWITCHED)
+        observer = self._observers.get(deploy.id)
+        if observer is None:
+            has_canary = config.canary and any(item.stage is Stage.CANARY for item in deploy.stages)
+            began = _began(self._ledger, deploy, Stage.CANARY) if has_canary else switched
+            observer = await self._observer(deploy, candidate, old, began=began, has_arms=bool(has_canary))
+        observer.watch.switched(switched)
+        if blind := self._too_little(observer, config):
+            ending = self._nothing_seen(observer, blind, config)
+        else:
+            passed_s = min(max(0.0, time.time() - switched), config.duration_s)
+            ending = await observer.run(duration_s=config.duration_s, elapsed_s=passed_s, is_cut=self._cut(deploy))
+        return self._ruling(deploy, ending, config, old, Stage.OBSERVED)
+
+    def forget(self, deploy: str) -> None:
+        """The deploy has ended."""
+        self._observers.pop(deploy, None)
+        self._board.clear(deploy)
+
+    def way_back(self, deploy: DeployView) -> Candidate | None:
+        """What the deploy is taken back to; None if there is nothing."""
+        old = self._old(deploy)
+        if old is None or not self._engine.has_release(deploy.app, old.release):
+            return None
+        return _candidate(deploy.app, old, self._ledger.app(deploy.app))
+
+    # After a change was taken back
+
+    def is_restored_unwatched(self, deploy: DeployView) -> bool:
+        """Whether the release that was restored is still to be watched."""
+        return (
+            deploy.outcome is Outcome.ROLLED_BACK
+            and _switched_back_at(self._ledger, deploy) is not None
+            and not self._ledger.events(deploy=deploy.id, kinds={"restored_watched"}, limit=1)
+        )
+
+    async def watch_restored(self, deploy: DeployView) -> None:
+        """Watch what a change was taken back to by the same test; if it is as bad, the cause was elsewhere."""
+        back_at = _switched_back_at(self._ledger, deploy)
+        view = self._ledger.app(deploy.app)
+        if back_at is None or view is None or view.live is None:
+            return
+        live = view.live
+        restored = _candidate(deploy.app, live, view)
+        baseline = await self._baseline(deploy, live, before=_before(self._ledger, deploy))
+        observer = Observer(
+            restored, Watch(deploy.app, live.release, baseline, began=back_at), old=None, engine=self._engine,
+            signals=self._signals, board=self._board, subject=f"{deploy.id}:restored", look_every_s=self._look_every_s,
+        )  # fmt: skip
+
+        def is_cut(verdict: Verdict) -> bool:
+            now = self._ledger.app(deploy.app)
+            has_moved = now is None or now.live is None or now.live.since != live.since
+            return has_moved or verdict.kind is VerdictKind.KEEP
+
+        passed_s = min(max(0.0, time.time() - back_at), _RESTORED_S)
+        ending = await observer.run(duration_s=_RESTORED_S, elapsed_s=passed_s, is_cut=is_cut)
+        self._board.clear(f"{deploy.id}:restored")
+        self._ledger.append(
+            RestoredWatched(observation=ending.observation, is_cause_elsewhere=ending.verdict.kind in BAD),
+            app=deploy.app, deploy=deploy.id,
+        )  # fmt: skip
+
+    # Who, against what
+
+    def _config(self, deploy: DeployView) -> Observe | None:
+        """How the deploy is watched; None if it is not."""
+        if deploy.kind is not DeployKind.DEPLOY or not deploy.options.observe:
+            return None
+        try:
+            config = self._engine.config(deploy.app, deploy.release).observe
+        except PawlError:
+            return None
+        return None if config.mode == "off" else config
+
+    def _old(self, deploy: DeployView) -> Live | None:
+        """What was live before the deploy: what is live as long as that is not the deploy itself."""
+        view = self._ledger.app(deploy.app)
+        if view is None or view.live is None:
+            return None
+        if view.live.deploy != deploy.id:
+            return view.live
+        return view.previous[0] if view.previous else None
+
+    async def _observer(
+        self, deploy: DeployView, candidate: Candidate, old: Live, *, began: float, has_arms: bool = True
+    ) -> Observer:
+        baseline = await self._baseline(deploy, old, before=began)
+        watch = Watch(
+            deploy.app, candidate.release, baseline, began=began,
+            arms=[old.release] if has_arms and old.release != candidate.release else [],
+        )  # fmt: skip
+        return Observer(
+            candidate, watch, old=_candidate(deploy.app, old, self._ledger.app(deploy.app)), engine=self._engine,
+            signals=self._signals, board=self._board,
+            expectations=[expectations.written(text) for text in deploy.options.expect],
+            hard_limit=lambda: self._memory_passed(deploy.app, candidate.release, began),
+            limits=self._limits(deploy.app), look_every_s=self._look_every_s,
+        )  # fmt: skip
+
+    async def _baseline(self, deploy: DeployView, old: Live, *, before: float) -> Baseline:
+        return await read_baseline(self._signals, deploy.app, old.release, self._others(deploy, old), before=before)
+
+    def _others(self, deploy: DeployView, old: Live) -> list[str]:
+        """Releases that were kept before, newest first, without those whose watch said otherwise."""
+        bad = self._condemned(deploy.app)
+        kept = [
+            item.release
+            for item in self._ledger.deploys(deploy.app, limit=100)
+            if item.outcome is Outcome.KEPT and item.id not in bad and item.release not in (deploy.release, old.release)
+        ]
+        return list(dict.fromkeys(kept))[:_OTHER_RELEASES]
+
+    def _condemned(self, app: str) -> set[str]:
+        """The deploys of an app whose verdict was to take them back, whether that was done or not."""
+        found = self._ledger.events(app=app, kinds={"verdict_reached"}, newest_first=True, limit=200)
+        return {item.deploy or "" for item in found if _says_bad(item.event)}
+
+    def _too_little(self, observer: Observer, config: Observe) -> str:
+        """Why a watch would see nothing; empty if it may see something or somebody expects something."""
+        baseline = observer.watch.baseline
+        if observer.watch.judge.requests or observer.has_expectations:
+            return ""
+        if not baseline.requests:
+            return "no requests before this change to compare with"
+        if baseline.detectable(config.duration_s, log_threshold=log_threshold()) is None:
+            expected = int(baseline.rate_per_s * config.duration_s)
+            return f"too little traffic to see anything: about {expected} requests in {config.duration_s:g} s"
+        return ""
+
+    def _nothing_seen(self, observer: Observer, why: str, config: Observe) -> Ending:
+        verdict = observer.watch.judge.verdict(is_over=True)
+        shown = figures.observation(
+            verdict, observer.watch.baseline, elapsed_s=0.0, duration_s=config.duration_s,
+            release=observer.watch.release,
+        )  # fmt: skip
+        kind = VerdictKind.INCONCLUSIVE
+        return Ending(verdict, msgspec.structs.replace(shown, verdict=str(kind), why=why))
+
+    def _memory_passed(self, app: str, release: str, began: float) -> str:
+        """The first time that the candidate grew beyond its limit, where the releases before it did not."""
+        since = iso_utc(datetime.fromtimestamp(began, UTC))
+        day_before = iso_utc(datetime.fromtimestamp(began, UTC) - _MEMORY_BEFORE)
+        events = self._ledger.events(app=app, kinds={"memory_exceeded"}, newest_first=True, limit=50)
+        recent = [item for item in events if item.at >= day_before]
+        if any(isinstance(item.event, MemoryExceeded) and item.event.release != release for item in recent):
+            return ""
+        for item in recent:
+            if isinstance(item.event, MemoryExceeded) and item.event.release == release and item.at >= since:
+                rss, limit = item.event.rss_bytes / 1e6, item.event.limit_bytes / 1e6
+                return f"memory: {item.event.instance} grew to {rss:.0f} MB, its limit is {limit:.0f} MB"
+        return ""
+
+    # Cutting short
+
+    def _cut(self, deploy: DeployView) -> Callable[[Verdict], bool]:
+        return lambda verdict: self._cutter(deploy, verdict) is not None
+
+    def _cutter(self, deploy: DeployView, verdict: Verdict) -> DeployKind | None:
+        """What a watch is given up for: a rollback or new settings at once, the next deploy once it is shown good."""
+        waiting = next((item for item in _waiting(self._ledger, deploy)), None)
+        if waiting is None or (waiting.kind is DeployKind.DEPLOY and verdict.kind is not VerdictKind.KEEP):
+            return None
+        return waiting.kind
+
+    # The ruling
+
+    def _ruling(self, deploy: DeployView, ending: Ending, config: Observe, old: Live, stage: Stage) -> VerdictReached:
+        shown = ending.observation
+        misses = [] if ending.is_cut else required_misses(shown)
+        if misses and shown.verdict not in _BAD:
+            why = f"required and not met: {misses[0].text} ({misses[0].why})"
+            shown = msgspec.structs.replace(shown, verdict=str(VerdictKind.ROLL_BACK), why=why)
+        if ending.is_cut:
+            waiting = next(iter(_waiting(self._ledger, deploy)), None)
+            by = f" by {waiting.kind} {waiting.id}" if waiting else ""
+            shown = msgspec.structs.replace(shown, why=f"cut short{by} after {shown.elapsed_s:.0f} s: {shown.why}")
+        if shown.verdict not in _BAD:
+            return VerdictReached(observation=shown, acts=False, stage=stage)
+        note = self._why_not(deploy, config, old, stage)
+        return VerdictReached(observation=shown, acts=not note, note=note, stage=stage)
+
+    def _why_not(self, deploy: DeployView, config: Observe, old: Live, stage: Stage) -> str:
+        """Why a change that was seen to do harm is not taken back all the same; empty if it is."""
+        if config.mode == "observe":
+            return 'mode = "observe": what is seen is said, and nothing done'
+        if stage is Stage.CANARY:
+            return ""  # nothing has moved yet, so not going on is always right
+        if config.mode == "ask":
+            return f'mode = "ask": to take it back: pawl rollback {deploy.app}'
+        if not self._engine.has_release(deploy.app, old.release):
+            return f"release {old.release} is not on this machine any more"
+        if old.deploy in self._condemned(deploy.app):
+            return f"release {old.release}, the one before, failed its own watch"
+        again = next((item for item in self._taken_back(deploy) if item.id != deploy.id), None)
+        if again is not None:
+            return f"it was taken back once already, by deploy {again.id}, and somebody has deployed it again"
+        return self._migration_note(deploy)
+
+    def _migration_note(self, deploy: DeployView) -> str:
+        found = self._ledger.events(deploy=deploy.id, kinds={"migrations_found"}, newest_first=True, limit=1)
+        blocking = [line for item in found for line in getattr(item.event, "blocking", ())]
+        if not blocking:
+            return ""
+        return f"its migrations cannot be gone back past: {blocking[0]}"
+
+    def _taken_back(self, deploy: DeployView) -> Iterable[DeployView]:
+        for item in self._ledger.deploys(deploy.app, limit=200):
+            if item.release == deploy.release and item.outcome is Outcome.ROLLED_BACK:
+                yield item
+
+
+def _waiting(ledger: Ledger, deploy: DeployView) -> Iterable[DeployView]:
+    return (item for item in ledger.unfinished() if item.app == deploy.app and item.id != deploy.id)
+
+
+def _says_bad(event: object) -> bool:
+    return isinstance(event, VerdictReached) and event.observation.verdict in _BAD
+
+
+def _candidate(app: str, live: Live, view: AppView | None) -> Candidate:
+    return Candidate(
+        app=app, deploy=live.deploy, release=live.release, settings=live.settings, counts=view.scale if view else {}
+    )
+
+
+def _began(ledger: Ledger, deploy: DeployView, stage: Stage) -> float:
+    """When a stage of the deploy began, or for ``switched`` when it ended (Unix time); now if it has not."""
+    view = ledger.deploy(deploy.id) or deploy
+    at = view.switched_at if stage is Stage.SWITCHED else None
+    at = at or next((item.began_at for item in view.stages if item.stage is stage), None)
+    return _unix(at) if at else time.time()
+
+
+def _before(ledger: Ledger, deploy: DeployView) -> float:
+    """When the first request may have gone to the deploy's release."""
+    view = ledger.deploy(deploy.id) or deploy
+    first = Stage.CANARY if any(item.stage is Stage.CANARY for item in view.stages) else Stage.SWITCHED
+    return _began(ledger, deploy, first)
+
+
+def _switched_back_at(ledger: Ledger, deploy: DeployView) -> float | None:
+    found = ledger.events(deploy=deploy.id, kinds={"switched_back"}, newest_first=True, limit=1)
+    return _unix(found[0].at) if found and isinstance(found[0].event, SwitchedBack) else None
+
+
+def _unix(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()
+
+
+def summary(observation: Observation) -> str:
+    """The verdict in a few words, for a table."""
+    return f"{observation.verdict} after {observation.elapsed_s:.0f} s"

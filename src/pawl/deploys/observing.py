@@ -1,0 +1,217 @@
+"""The watch over one deploy: looks at the counts and at the instances every second, and says what was seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from pawl.deploys import figures
+from pawl.deploys.board import Board
+from pawl.engines.base import Candidate, Condition
+from pawl.errors import StateError
+from pawl.ledger.observations import ExpectationAnswer, Observation
+from pawl.observe import baseline as baselines
+from pawl.observe.answers import Answer, evaluate
+from pawl.observe.baseline import Baseline
+from pawl.observe.expectations import Expectation
+from pawl.observe.judge.findings import Verdict, VerdictKind
+from pawl.observe.signals import SignalSource
+from pawl.observe.watch import Watch
+
+LOOK_EVERY_S = 1.0
+_SHOWN_EVERY_S = 5.0
+_ENOUGH_OF_ONE_RELEASE = 2000
+_UNHEALTHY_S = 2.5
+_CLOCK_WAS_SET_S = 5.0
+BAD = (VerdictKind.ROLL_BACK, VerdictKind.HARD_FAIL)
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+class Signals(Protocol):
+    """Where counts are asked for; a question runs on another thread."""
+
+    async def ask(self, question: Callable[[SignalSource], Result]) -> Result: ...
+
+
+class Observed(Protocol):
+    """What is asked of the engine."""
+
+    async def condition(self, candidate: Candidate) -> Condition: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a watch ended; ``is_cut`` when it was given up before its time."""
+
+    verdict: Verdict
+    observation: Observation
+    is_cut: bool = False
+
+
+async def read_baseline(signals: Signals, app: str, old: str, others: Sequence[str], *, before: float) -> Baseline:
+    """The baseline of the release that was live, with that of earlier good ones where it has served little."""
+    found = await signals.ask(lambda source: baselines.read(source, app, [old], before=before))
+    if found.requests < _ENOUGH_OF_ONE_RELEASE and others:
+        return await signals.ask(lambda source: baselines.read(source, app, [old, *others], before=before))
+    return found
+
+
+class Observer:
+    """Watches one candidate. ``old`` is what serves beside it or stands by warm, None if nothing does.
+
+    ``limits`` is asked at every showing for what is passed persistently: memory, connections, queues.
+    """
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        watch: Watch,
+        *,
+        old: Candidate | None,
+        engine: Observed,
+        signals: Signals,
+        board: Board,
+        expectations: Sequence[Expectation] = (),
+        hard_limit: Callable[[], str] = lambda: "",
+        limits: Callable[[], Sequence[str]] = tuple,
+        subject: str = "",
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self.watch = watch
+        self._candidate = candidate
+        self._old = old
+        self._engine = engine
+        self._signals = signals
+        self._board = board
+        self._expectations = tuple(expectations)
+        self._hard_limit = hard_limit
+        self._limits = limits
+        self._subject = subject or candidate.deploy
+        self._look_every_s = look_every_s
+        self._warnings: dict[str, None] = {}
+        self._failed_probes = 0
+        self._well_at = time.monotonic()
+        self._clock: tuple[float, float] | None = None
+        self.canary_percent: int | None = None
+
+    @property
+    def has_expectations(self) -> bool:
+        """Whether its author said what the change is to do."""
+        return bool(self._expectations)
+
+    async def run(
+        self, *, duration_s: float, elapsed_s: float = 0.0, is_cut: Callable[[Verdict], bool] = lambda _verdict: False
+    ) -> Ending:
+        """Watch until the time is up, the verdict is final, or ``is_cut`` says so; ``elapsed_s`` has passed already."""
+        began = time.monotonic() - elapsed_s
+        shown = -_SHOWN_EVERY_S
+        self._well_at = time.monotonic()
+        while True:
+            now, elapsed_s = time.time(), time.monotonic() - began
+            self._note_clock(now)
+            await self._feed(now)
+            await self._check_instances()
+            judge = self.watch.judge
+            is_over = elapsed_s >= duration_s or judge.is_final
+            is_given_up = not is_over and is_cut(judge.verdict())
+            if is_over or is_given_up or elapsed_s - shown >= _SHOWN_EVERY_S:
+                shown = elapsed_s
+                observation = await self._observation(now, elapsed_s, duration_s, is_over=is_over)
+                self._board.post(self._subject, observation)
+                if is_over or is_given_up:
+                    return Ending(judge.verdict(is_over=True), observation, is_given_up)
+            await asyncio.sleep(self._look_every_s)
+
+    async def _feed(self, now: float) -> None:
+        def step(source: SignalSource) -> None:
+            self.watch.feed(source, now)
+            self.watch.check_outage(source, now)
+
+        try:
+            await self._signals.ask(step)
+        except StateError as error:
+            log.warning("deploy %s is watched blindly: %s", self._candidate.deploy, error)
+
+    async def _check_instances(self) -> None:
+        judge = self.watch.judge
+        if judge.is_final:
+            return
+        if passed := self._hard_limit():
+            judge.fail(passed)
+        condition = await self._engine.condition(self._candidate)
+        if condition.looping:
+            judge.fail(f"crash loop: {', '.join(condition.looping)} dies again and again")
+        if condition.healthy or not condition.instances:
+            self._failed_probes, self._well_at = 0, time.monotonic()
+            return
+        self._failed_probes += 1
+        unhealthy_s = time.monotonic() - self._well_at
+        if self._failed_probes >= 2 and unhealthy_s >= _UNHEALTHY_S and not await self._is_old_ill():
+            judge.fail(f"health lost: no instance was healthy for {unhealthy_s:.0f} s ({condition.why})")
+
+    async def _is_old_ill(self) -> bool:
+        """Whether the release before is up and no healthier: then the cause lies elsewhere."""
+        if self._old is None or self._old.deploy == self._candidate.deploy:
+            return False
+        condition = await self._engine.condition(self._old)
+        return condition.instances > 0 and not condition.healthy
+
+    def _note_clock(self, now: float) -> None:
+        steady = time.monotonic()
+        if self._clock is not None:
+            wall_s, steady_s = now - self._clock[0], steady - self._clock[1]
+            if abs(wall_s - steady_s) > _CLOCK_WAS_SET_S:
+                self.watch.stepped(now)
+        self._clock = (now, steady)
+
+    async def _observation(self, now: float, elapsed_s: float, duration_s: float, *, is_over: bool) -> Observation:
+        self._warnings |= dict.fromkeys(self._limits())
+        verdict = self.watch.judge.verdict(is_over=is_over)
+        shown = figures.observation(
+            verdict, self.watch.baseline, elapsed_s=elapsed_s, duration_s=duration_s, release=self._candidate.release,
+            canary_percent=self.canary_percent, warnings=tuple(self._warnings),
+        )  # fmt: skip
+        try:
+            look = await self._signals.ask(lambda source: self.watch.look(source, now, is_over=is_over))
+            answers = await self._signals.ask(lambda source: self._answers(source, now))
+        except StateError:
+            return shown
+        return figures.with_look(shown, look, answers, rate_before=self.watch.baseline.rate_per_s)
+
+    def _answers(self, source: SignalSource, now: float) -> list[Answer]:
+        return [self._answer(source, one, now) for one in self._expectations]
+
+    def _answer(self, source: SignalSource, expectation: Expectation, now: float) -> Answer:
+        watch, base = self.watch, self.watch.baseline.window
+        began = watch.serves_alone_since or watch.began
+        if expectation.is_of_processes:
+            mine = source.gauges(watch.app, expectation.measure, began=began, ended=now, release=watch.release)
+            theirs = source.gauges(
+                watch.app, expectation.measure, began=base.began, ended=base.ended,
+                release=self._old.release if self._old else None,
+            )  # fmt: skip
+            window = source.window(watch.app, began=began, ended=now, release=watch.release)
+            return evaluate(expectation, window, None, _of(mine, expectation), _of(theirs, expectation))
+        route = expectation.subject
+        window = source.window(watch.app, began=began, ended=now, release=watch.release, route=route)
+        before = baselines.total(
+            source, watch.app, watch.baseline.releases, base.began, base.ended, route=route
+        )  # fmt: skip
+        return evaluate(expectation, window, before)
+
+
+def required_misses(observation: Observation) -> list[ExpectationAnswer]:
+    """The expectations marked ``Require`` that were not met."""
+    return [one for one in observation.expectations if one.is_required and one.outcome == "not met"]
+
+
+def _of(readings: Mapping[str, Result], expectation: Expectation) -> dict[str, Result]:
+    """The readings of the instances of the process type that the expectation names."""
+    wanted = expectation.subject
+    return {name: one for name, one in readings.items() if wanted is None or name.startswith(f"{wanted}.")}

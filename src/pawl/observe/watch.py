@@ -1,0 +1,183 @@
+"""The watch over one change: what a release serves, bucket by bucket, before the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pawl.errors import StateError
+from pawl.observe.baseline import STEP_S, Baseline, Counts, counts_between
+from pawl.observe.judge.binomial import upper_bound
+from pawl.observe.judge.findings import Verdict
+from pawl.observe.judge.verdict import Judge
+from pawl.observe.signals import SignalSource, Window
+from pawl.observe.tally import merged
+
+_LAG_S = 2.0
+"""A bucket is looked at so long after its end: its last lines are counted by then."""
+_MOST_BEHIND_S = 30.0
+_LEAST_OF_AN_OUTAGE = 20
+_ROUTES_SHOWN = 5
+_LEAST_FOR_ROUTE = 20
+_SLOWER = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePair:
+    """A route that behaves otherwise than before: what both served, and what is worse."""
+
+    candidate: Window
+    baseline: Window
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What there is to see by now: the candidate since it serves, the baseline, and the routes that matter."""
+
+    candidate: Window
+    baseline: Window
+    routes: tuple[RoutePair, ...]
+    verdict: Verdict
+
+
+class Watch:
+    """Feeds the judge of one change, from ``began`` (Unix time) on.
+
+    ``arms`` are the releases that serve side by side with it until :meth:`switched` is called; without any it serves
+    alone from the beginning. All state but the counts themselves is derived from the source, so a watch that was cut
+    off is made again with the same arguments and comes to the same answer.
+    """
+
+    def __init__(
+        self,
+        app: str,
+        release: str,
+        baseline: Baseline,
+        *,
+        began: float,
+        arms: Sequence[str] = (),
+        alpha: float = 0.01,
+        log_threshold: float | None = None,
+    ) -> None:
+        self.app = app
+        self.release = release
+        self.baseline = baseline
+        self.judge = Judge(baseline.references, alpha=alpha, log_threshold=log_threshold)
+        self.began = began
+        self._arms = tuple(one for one in arms if one != release)
+        self._switched = None if self._arms else began
+        self._next = _floor(began)
+        self._failing_requests = 0
+
+    def switched(self, at: float) -> None:
+        """Note that the candidate serves alone from here on."""
+        self._switched = at
+
+    @property
+    def serves_alone_since(self) -> float | None:
+        return self._switched
+
+    def stepped(self, now: float) -> None:
+        """Go on from here: the clock was set, forward or back, and what lies between was not."""
+        self._next = _floor(now)
+        self.began = min(self.began, now)
+
+    def feed(self, source: SignalSource, now: float) -> None:
+        """Take in the buckets that are complete by now."""
+        ended = _floor(now - _LAG_S)
+        if ended <= self._next:
+            return
+        try:
+            source.check()
+            mine = counts_between(source, self.app, [self.release], self._next, ended, self.baseline.lines)
+            others = self._beside(source, ended)
+        except StateError:
+            while self._next + _MOST_BEHIND_S < ended:
+                self.judge.miss()
+                self._next += STEP_S
+            return
+        step_s = round((ended - self._next) / max(1, len(mine)))
+        for number, one in enumerate(mine):
+            beside = others[number] if number < len(others) else None
+            is_shared = self._switched is None or self._next + number * step_s < self._switched
+            if beside is not None and is_shared:
+                self.judge.add_arms(
+                    one.requests, one.events, other_requests=beside.requests, other_counts=beside.events
+                )
+            else:
+                self.judge.add(one.requests, one.events)
+        self._next = ended
+
+    def _beside(self, source: SignalSource, ended: float) -> list[Counts]:
+        if not self._arms or (self._switched is not None and self._next >= self._switched):
+            return []
+        return counts_between(source, self.app, self._arms, self._next, ended, self.baseline.lines)
+
+    def check_outage(self, source: SignalSource, now: float) -> None:
+        """Note a hard fail when all requests fail: twenty at least, and more of them at the next look.
+
+        The test needs three buckets of five seconds, by design; when nothing at all works there is nothing to weigh.
+        """
+        window = source.window(self.app, began=_floor(now) - STEP_S, ended=now, release=self.release)
+        usual = self.baseline.references["errors"].usual
+        fails = window.requests >= _LEAST_OF_AN_OUTAGE and window.errors == window.requests
+        if not fails or usual is None or usual > 1 / 2:
+            self._failing_requests = 0
+        elif self._failing_requests and window.requests != self._failing_requests:
+            self.judge.fail(f"every request fails: {window.errors} of {window.requests} in the last seconds")
+        else:
+            self._failing_requests = window.requests
+
+    def look(self, source: SignalSource, now: float, *, is_over: bool = False) -> Look:
+        """The numbers by now. The span begins with the candidate's first request, in a canary too."""
+        now = max(now, self.began + 1)
+        candidate = source.window(self.app, began=self.began, ended=now, release=self.release)
+        if self.began > candidate.began:  # the bucket began before the candidate served
+            candidate = Window(self.app, self.began, now, candidate.tally, self.release)
+        return Look(candidate, self.baseline.window, self._routes(source, now), self.judge.verdict(is_over=is_over))
+
+    def _routes(self, source: SignalSource, now: float) -> tuple[RoutePair, ...]:
+        found = source.routes(self.app, began=self.began, ended=now, release=self.release)
+        busy = [one for one in found if one.requests >= _LEAST_FOR_ROUTE]
+        before: dict[str | None, list[Window]] = {}
+        if busy:
+            window = self.baseline.window
+            for release in self.baseline.releases:
+                for one in source.routes(self.app, began=window.began, ended=window.ended, release=release):
+                    before.setdefault(one.route, []).append(one)
+        pairs = []
+        for one in busy:
+            was = _joined(before.get(one.route, []), one, self.baseline.window)
+            what = worse(one, was)
+            if what:
+                pairs.append(RoutePair(one, was, what))
+        return tuple(pairs[:_ROUTES_SHOWN])
+
+
+def worse(now: Window, before: Window) -> str:
+    """In what a route is clearly worse than before: 'errors', 'not found', 'slower'; '' in nothing.
+
+    A share is worse when the lower end of its interval lies above the upper end of the other's (Clopper-Pearson, 99 %
+    each way); p95 when it is half as much again. For display only: the verdict rests on the app's totals.
+    """
+    if not before.requests:
+        return "errors" if now.errors * 2 > now.requests else ""
+    for what, mine, theirs in (
+        ("errors", now.errors, before.errors),
+        ("not found", now.by_status["404"], before.by_status["404"]),
+    ):
+        lower = 1 - upper_bound(now.requests - mine, now.requests, confidence=0.99)
+        if mine and lower > upper_bound(theirs, before.requests, confidence=0.99):
+            return what
+    if now.p95 is not None and before.p95 is not None and now.p95 > _SLOWER * before.p95:
+        return "slower"
+    return ""
+
+
+def _joined(parts: Sequence[Window], like: Window, over: Window) -> Window:
+    return Window(like.app, over.began, over.ended, merged(one.tally for one in parts), None, like.route)
+
+
+def _floor(at: float) -> int:
+    return int(at // STEP_S) * STEP_S
