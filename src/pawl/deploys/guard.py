@@ -10,11 +10,10 @@ from typing import Protocol
 
 import msgspec
 
-from pawl.config.schema import AppConfig, Observe
 from pawl.deploys import figures
 from pawl.deploys.board import Board
 from pawl.deploys.observing import BAD, Ending, Observed, Observer, Signals, read_baseline, required_misses
-from pawl.engines.base import Candidate
+from pawl.engines.base import Candidate, Observe
 from pawl.errors import PawlError
 from pawl.ledger.base import Ledger
 from pawl.ledger.events import MemoryExceeded, RestoredWatched, SwitchedBack, VerdictReached
@@ -38,7 +37,7 @@ log = logging.getLogger(__name__)
 class WatchedEngine(Observed, Protocol):
     """What is asked of the engine."""
 
-    def config(self, app: str, release: str) -> AppConfig: ...
+    def observe(self, app: str, release: str) -> Observe: ...
     def has_release(self, app: str, release: str) -> bool: ...
     async def share(self, candidate: Candidate, percent: int) -> None: ...
 
@@ -175,7 +174,7 @@ class Guard:
         if deploy.kind is not DeployKind.DEPLOY or not deploy.options.observe:
             return None
         try:
-            config = self._engine.config(deploy.app, deploy.release).observe
+            config = self._engine.observe(deploy.app, deploy.release)
         except PawlError:
             return None
         return None if config.mode == "off" else config

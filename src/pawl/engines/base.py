@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pawl.config.schema import AppConfig
 from pawl.model import Commit
 
 
@@ -57,6 +56,19 @@ class Condition:
     looping: tuple[str, ...] = ()
 
 
+class Observe(Protocol):
+    """How changes are watched: ``mode`` auto, ask, observe or off; ``canary`` in percent. See docs/configuration.md."""
+
+    @property
+    def mode(self) -> str: ...
+    @property
+    def duration_s(self) -> float: ...
+    @property
+    def canary(self) -> tuple[int, ...]: ...
+    @property
+    def canary_step_s(self) -> float: ...
+
+
 class Engine(Protocol):
     """Runs the instances of apps at one place. All methods are idempotent, so that a deploy can be taken up again.
 
@@ -91,8 +103,8 @@ class Engine(Protocol):
         """Return when all of them are healthy and the singletons are handed over."""
         ...
 
-    def config(self, app: str, release: str) -> AppConfig:
-        """The configuration of a release."""
+    def observe(self, app: str, release: str) -> Observe:
+        """How changes of the app are watched, as the release says."""
         ...
 
     async def share(self, candidate: Candidate, percent: int) -> None:

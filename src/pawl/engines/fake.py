@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pawl.config.schema import AppConfig, Observe
+from pawl.config.schema import Observe
+from pawl.engines import base
 from pawl.engines.base import Candidate, Condition, InstanceView
 from pawl.errors import StageFailed, UsageError
 from pawl.model import Commit, release_id
@@ -106,9 +107,8 @@ class FakeEngine:
         if not candidate.is_trusted:
             self._hand_over(candidate, made, role="trial")
 
-    def config(self, app: str, release: str) -> AppConfig:
-        """Only how its deploys are watched."""
-        return AppConfig(app=app, observe=self._made(app, release).observe)
+    def observe(self, app: str, release: str) -> base.Observe:
+        return self._made(app, release).observe
 
     async def share(self, candidate: Candidate, percent: int) -> None:
         self.done.append(f"shared {percent} % with {candidate.release}")

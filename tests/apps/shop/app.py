@@ -1,8 +1,8 @@
-"""A shop of the standard library alone with seeded faults: the file FAULTS of the commit says what is wrong with it.
+"""A shop of the standard library alone with seeded faults: the file FAULTS of its commit says what is wrong with it.
 
-``/``, ``/items/N`` and ``/search`` answer after some milliseconds; ``/healthz`` says whether it is well. FAULTS is JSON:
+``/``, ``/items/N`` and ``/search`` answer after some milliseconds, ``/healthz`` tells how it is. FAULTS is JSON:
 
-``errors``       share of requests (0..1) answered with 500, on the path ``on`` or all, ``after_s`` seconds from the start
+``errors``       share of requests (0..1) answered with 500, on the path ``on`` or all, ``after_s`` from the start on
 ``slower``       factor by which all take longer
 ``gone``         a path that is not there any more
 ``exits_after_s``  dies so long after its start

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pawl.config.schema import AppConfig, Process
-from pawl.engines.base import Candidate, Condition, InstanceView
+from pawl.engines.base import Candidate, Condition, InstanceView, Observe
 from pawl.engines.process import proc
 from pawl.engines.process.builder import Builder
 from pawl.engines.process.environments import Environments
@@ -114,6 +114,9 @@ class ProcessEngine:
     def config(self, app: str, release: str) -> AppConfig:
         """The configuration of a release."""
         return self.plans.releases(app).config(release)
+
+    def observe(self, app: str, release: str) -> Observe:
+        return self.config(app, release).observe
 
     def has_release(self, app: str, release: str) -> bool:
         """Whether a release is on this machine, ready to be started."""
