@@ -61,6 +61,9 @@ command = "python beat.py"
 singleton = true
 stop_timeout_s = 10
 health = { uptime_s = 0.15 }
+
+[observe]
+mode = "off"
 """
 
 

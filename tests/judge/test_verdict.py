@@ -114,7 +114,7 @@ def test_a_slower_release_is_taken_back_for_its_latency() -> None:
     rng = random.Random(9)
     verdict = watched(Judge(ALL), traffic(rng, rate=20, share=0.005), rng, slow=0.7).verdict()
     assert verdict.kind is VerdictKind.ROLL_BACK
-    assert verdict.why.startswith("slow50")
+    assert verdict.why.startswith("slower than the median before")
 
 
 def test_latency_of_the_first_half_minute_is_not_counted_but_its_errors_are() -> None:

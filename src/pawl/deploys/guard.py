@@ -16,7 +16,7 @@ from pawl.deploys.observing import BAD, Ending, Observed, Observer, Signals, rea
 from pawl.engines.base import Candidate, Observe
 from pawl.errors import PawlError
 from pawl.ledger.base import Ledger
-from pawl.ledger.events import MemoryExceeded, RestoredWatched, SwitchedBack, VerdictReached
+from pawl.ledger.events import MemoryExceeded, MigrationsFound, RestoredWatched, SwitchedBack, VerdictReached
 from pawl.ledger.observations import Observation
 from pawl.ledger.records import AppView, DeployView, iso_utc
 from pawl.model import DeployKind, Live, Outcome, Stage
@@ -305,7 +305,7 @@ class Guard:
 
     def _migration_note(self, deploy: DeployView) -> str:
         found = self._ledger.events(deploy=deploy.id, kinds={"migrations_found"}, newest_first=True, limit=1)
-        blocking = [line for item in found for line in getattr(item.event, "blocking", ())]
+        blocking = [line for item in found if isinstance(item.event, MigrationsFound) for line in item.event.blocking]
         if not blocking:
             return ""
         return f"its migrations cannot be gone back past: {blocking[0]}"

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from pawl.engines.base import Candidate, Engine
-from pawl.errors import PawlError, StageFailed
+from pawl.errors import PawlError, StageFailed, StateError
 from pawl.ledger.base import Ledger
 from pawl.ledger.events import (
     DeployEnded,
@@ -270,9 +270,7 @@ class Story:
             is_warm = self._engine.is_warm(old.app, old.release, old.settings)
             old = replace(old, is_trusted=is_warm, ends_others=True)
             self._fault_point("taking back: before")
-            await self._engine.start(old)
-            await self._engine.wait_healthy(old)
-            await self._before_switch(old)
+            await self._bring_up(old)
             self._fault_point("taking back: healthy")
             self._is_switched, self._has_moved = False, True
             await self._engine.switch(old)
@@ -282,6 +280,17 @@ class Story:
         self._fault_point("taking back: done")
         await self._engine.drain(replace(old, is_trusted=True))
         return self._end(Outcome.ROLLED_BACK, reason, next_step=f"see: pawl observe {self._deploy.id}")
+
+    async def _bring_up(self, old: Candidate) -> None:
+        """Have what was live before stand by, healthy; the change goes on serving where that fails."""
+        try:
+            await self._engine.start(old)
+            await self._engine.wait_healthy(old)
+            await self._before_switch(old)
+        except PawlError:
+            await self._engine.discard(old)
+            self._restore(old.app, with_singletons=True)
+            raise
 
     async def _withdraw(self, verdict: VerdictReached) -> Outcome:
         """End a candidate that served a part of the requests; what is live gets all of them again."""
@@ -297,6 +306,8 @@ class Story:
         if self._is_taken_back:
             log.error("deploy %s is taken back, but: %s", self._deploy.id, reason)
             return self._end(Outcome.ROLLED_BACK, reason)
+        if self._is_switched and isinstance(error, StateError):
+            raise error  # a disk that is full is no reason to keep a change unwatched: it is taken up again
         if self._is_switched:
             log.error("deploy %s is live, but: %s", self._deploy.id, reason)
             return self._end(Outcome.KEPT, reason)

@@ -178,6 +178,25 @@ class TaskEnded(DeployFact, frozen=True, kw_only=True, tag="task_ended"):
     duration_s: float
 
 
+class MigrationsFound(DeployFact, frozen=True, kw_only=True, tag="migrations_found"):
+    """What the release tasks are about to do to the database, one line each, as it was seen before they ran.
+
+    ``destructive`` breaks the release before, which still serves; ``irreversible`` loses what cannot be brought back;
+    ``unknown`` could not be judged. ``trouble`` says why the plan could not be read.
+    """
+
+    pending: tuple[str, ...] = ()
+    destructive: tuple[str, ...] = ()
+    irreversible: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def blocking(self) -> tuple[str, ...]:
+        """Why the release is not gone back from by itself."""
+        return (*self.destructive, *self.irreversible)
+
+
 class Switched(DeployFact, frozen=True, kw_only=True, tag="switched"):
     """This release with these settings serves from now on; ``commit`` is the full sha."""
 
@@ -248,6 +267,7 @@ Event = (
     | StageEnded
     | TaskBegan
     | TaskEnded
+    | MigrationsFound
     | Switched
     | SwitchedBack
     | VerdictReached

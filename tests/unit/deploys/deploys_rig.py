@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -126,6 +127,12 @@ class Rig:
         sha = hashlib.sha1(name.encode()).hexdigest()
         self._made[sha] = made
         return Commit(sha, name, "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
+
+    def break_later(self, name: str, step: str) -> None:
+        """From now on the release of this name fails at a step of the engine's."""
+        release = release_id(hashlib.sha1(name.encode()).hexdigest())
+        made = self.engine._releases[APP, release]
+        self.engine._releases[APP, release] = replace(made, fails_at=frozenset({step}))
 
     def ask(self, name: str, made: Blueprint = FULL, *, app: str = APP) -> str:
         """Queue the deploy of a commit of this name."""

@@ -13,7 +13,8 @@ import pytest
 from pawl.engines.base import Candidate
 from pawl.engines.fake import Blueprint, FakeEngine
 from pawl.errors import StageFailed, UsageError
-from pawl.ledger.events import DeployEnded, StageBegan, StageEnded, TaskBegan, TaskEnded
+from pawl.ledger.events import DeployEnded, StageBegan, StageEnded, TaskBegan, TaskEnded, VerdictReached
+from pawl.ledger.observations import Observation
 from pawl.ledger.records import DeployView, Recorded
 from pawl.model import DeployKind, Outcome, Stage, release_id
 from tests.unit.deploys.deploys_rig import FULL, Killed, Rig
@@ -69,7 +70,7 @@ def test_the_stages_say_what_a_person_may_want_to_know() -> None:
         release = first.release
         assert details(first) == {
             Stage.FETCHED: release, Stage.BUILT: "new", Stage.TESTED: "passed", Stage.TASKS_DONE: "2 tasks",
-            Stage.OBSERVED: "not observed",
+            Stage.OBSERVED: "not watched",
         }  # fmt: skip
         assert details(again)[Stage.BUILT] == "reused"
         assert details(again)[Stage.TESTED] == "nothing to run"
@@ -200,6 +201,75 @@ def test_errors_that_are_not_pawls_fail_the_deploy_in_words(error: BaseException
     asyncio.run(scene())
 
 
+# A verdict
+
+
+def test_a_change_that_is_taken_back_says_why_and_where_its_requests_are() -> None:
+    async def scene() -> None:
+        rig = Rig()
+        await rig.deploy("r1")
+        view = rig.view(watched(rig, "roll back", acts=True))
+        await rig.settle()
+        view = rig.view(view.id)
+        assert (view.outcome, view.failed_stage) == (Outcome.ROLLED_BACK, None)
+        assert view.reason == "roll back after 17 s: 20 % of the requests fail"
+        kinds = [item.kind for item in rig.ledger.events(deploy=view.id)]
+        assert kinds[-6:] == [
+            "stage_ended", "stage_began", "verdict_reached", "stage_ended", "switched_back", "deploy_ended",
+        ]  # fmt: skip
+        rig.assert_good("r1")
+        app = rig.ledger.app("demo")
+        assert app is not None
+        assert app.previous == ()  # what was taken back is nothing to go back to
+        assert not [item for item in rig.engine.views("demo") if item.role == "warm"]
+
+    asyncio.run(scene())
+
+
+def test_a_verdict_that_does_not_act_leaves_the_change_live_and_says_why() -> None:
+    async def scene() -> None:
+        rig = Rig()
+        await rig.deploy("r1")
+        seen = Observation(verdict="roll back", why="slower", elapsed_s=60.0, duration_s=300.0)
+        rig.guard.verdict = VerdictReached(observation=seen, acts=False, note='mode = "ask"')
+        view = await rig.deploy("r2")
+        assert (view.outcome, view.reason) == (Outcome.KEPT, 'mode = "ask"')
+        rig.assert_good("r2")
+
+    asyncio.run(scene())
+
+
+def test_a_canary_that_is_withdrawn_never_was_live() -> None:
+    async def scene() -> None:
+        rig = Rig()
+        await rig.deploy("r1")
+        deploy = watched(rig, "hard fail", acts=True, stage=Stage.CANARY)
+        await rig.settle()
+        view = rig.view(deploy)
+        assert (view.outcome, view.switched_at) == (Outcome.ROLLED_BACK, None)
+        assert view.reason == "hard fail as a canary: 20 % of the requests fail"
+        assert f"shared 0 % with {view.release}" in rig.engine.done
+        rig.assert_good("r1")
+
+    asyncio.run(scene())
+
+
+def test_what_was_live_and_does_not_come_up_again_leaves_the_change_live() -> None:
+    async def scene() -> None:
+        rig = Rig()
+        made = replace(FULL, is_kept_warm=False)
+        await rig.deploy("r1")
+        deploy = watched(rig, "roll back", acts=True, made=made)
+        rig.break_later("r1", "wait_healthy")
+        await rig.settle()
+        view = rig.view(deploy)
+        assert view.outcome is Outcome.KEPT
+        assert "fails at wait_healthy" in view.reason
+        rig.assert_good("r2")
+
+    asyncio.run(scene())
+
+
 class Clinging(FakeEngine):
     """An engine that cannot end what it has started."""
 
@@ -228,7 +298,26 @@ HISTORIES: dict[str, tuple[Ask, str]] = {
     "a deploy whose task fails": (lambda rig: rig.ask("r2", failing("run_task")), "r1"),
     "a rollback to what is warm": (lambda rig: rig.deploys.roll_back("demo", to=None, asked_by="ada"), "r0"),
     "a restart": (lambda rig: rig.deploys.renew("demo", DeployKind.RESTART, asked_by="ada"), "r1"),
+    "a change that is watched and kept": (lambda rig: watched(rig, "keep", acts=False), "r2"),
+    "a change that is taken back": (lambda rig: watched(rig, "roll back", acts=True), "r1"),
+    "a change that is taken back to what is cold": (
+        lambda rig: watched(rig, "roll back", acts=True, made=replace(FULL, is_kept_warm=False)), "r1",
+    ),
+    "a canary that is withdrawn": (lambda rig: watched(rig, "roll back", acts=True, stage=Stage.CANARY), "r1"),
+    "a canary that goes on": (lambda rig: watched(rig, "keep", acts=False, stage=Stage.CANARY), "r2"),
 }  # fmt: skip
+
+
+def watched(rig: Rig, verdict: str, *, acts: bool, made: Blueprint = FULL, stage: Stage = Stage.OBSERVED) -> str:
+    """Ask for a deploy of r2 of which the guard will say this."""
+    seen = Observation(verdict=verdict, why="20 % of the requests fail", elapsed_s=17.2, duration_s=300.0)
+    reached = VerdictReached(observation=seen, acts=acts, stage=stage)
+    if stage is Stage.CANARY:
+        rig.guard.has_steps = True
+        rig.guard.canary_verdict = reached if acts else None
+    else:
+        rig.guard.verdict = reached
+    return rig.ask("r2", made)
 
 
 async def begun(ask: Ask) -> Rig:
@@ -347,7 +436,10 @@ def assert_each_effect_once(rig: Rig) -> None:
     for view in rig.ledger.deploys():
         ends = [item for item in rig.ledger.events(deploy=view.id) if isinstance(item.event, DeployEnded)]
         switches = [item for item in rig.ledger.events(deploy=view.id) if item.kind == "switched"]
-        assert (len(ends), len(switches)) == (1, int(view.outcome is Outcome.KEPT))
+        back = [item for item in rig.ledger.events(deploy=view.id) if item.kind == "switched_back"]
+        is_taken_back = rig.guard.verdict is not None and view.outcome is Outcome.ROLLED_BACK
+        assert (len(ends), len(back)) == (1, int(is_taken_back))
+        assert len(switches) == int(view.outcome is Outcome.KEPT or is_taken_back)
 
 
 AGAIN = {"switched: before": [Stage.STARTED, Stage.HEALTHY], "tasks done: begun": [Stage.TASKS_DONE]}

@@ -33,8 +33,11 @@ STORED = {
     "stage_ended",
     "task_began",
     "task_ended",
+    "migrations_found",
     "switched",
     "switched_back",
+    "verdict_reached",
+    "restored_watched",
     "deploy_ended",
 }
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pawl.ledger import events
 from pawl.ledger.base import Ledger
 from pawl.ledger.memory import MemoryLedger
+from pawl.ledger.observations import Observation
 from pawl.ledger.records import Entry
 from pawl.ledger.schema import VIEWS
 from pawl.ledger.store import SqliteLedger
@@ -32,6 +33,8 @@ numbers = st.integers(0, 2**63 - 1)
 small = st.integers(0, 1)
 instances = {"process": words, "instance": words, "release": releases}
 places = st.builds(Live, releases, versions, words, st.sampled_from(DEPLOYS), words)
+
+observations = st.builds(Observation, verdict=words, why=words, elapsed_s=seconds, duration_s=seconds)
 
 KINDS: dict[type[events.Fact], st.SearchStrategy[events.Event]] = {
     events.PawldStarted: st.builds(events.PawldStarted, version=words, pid=numbers),
@@ -76,6 +79,13 @@ KINDS: dict[type[events.Fact], st.SearchStrategy[events.Event]] = {
     events.StageEnded: st.builds(events.StageEnded, stage=stages, duration_s=seconds, detail=words),
     events.TaskBegan: st.builds(events.TaskBegan, index=small, command=words),
     events.TaskEnded: st.builds(events.TaskEnded, index=small, exit_status=st.integers(-64, 255), duration_s=seconds),
+    events.MigrationsFound: st.builds(events.MigrationsFound, pending=st.just(("a.0001",)), trouble=words),
+    events.VerdictReached: st.builds(
+        events.VerdictReached, observation=observations, acts=st.booleans(), note=words, stage=stages
+    ),
+    events.RestoredWatched: st.builds(
+        events.RestoredWatched, observation=observations, is_cause_elsewhere=st.booleans()
+    ),
     events.Switched: st.builds(events.Switched, release=releases, settings=versions, commit=words),
     events.SwitchedBack: st.builds(
         events.SwitchedBack,

@@ -14,6 +14,11 @@ from pawl.observe.judge.threshold import log_threshold as promised_threshold
 
 MAIN = "errors"
 MAIN_WEIGHT = 0.7
+IN_WORDS = {
+    "slow50": "slower than the median before:",
+    "slow95": "slower than the p95 before:",
+    "not_found": "not found (404):",
+}
 WARM_UP_BUCKETS = {"slow50": 6, "slow95": 6}
 """Buckets of 5 s that a signal leaves out after the switch: 30 s for latency, none for errors."""
 
@@ -212,7 +217,7 @@ def _caps(judged: Mapping[str, tuple[float, Reference]], log_threshold: float) -
 
 def _counts(finding: Finding) -> str:
     share = f" ({finding.share:.2%})" if finding.share is not None else ""
-    return f"{finding.signal} {finding.events} of {finding.requests}{share}"
+    return f"{IN_WORDS.get(finding.signal, finding.signal)} {finding.events} of {finding.requests}{share}"
 
 
 def _harm(finding: Finding) -> str:
