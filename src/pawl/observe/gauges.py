@@ -22,6 +22,10 @@ class Gauge:
     Names and units: ``rss`` bytes, ``cpu`` cores (1.0: one core busy), ``open_files``, ``restarts`` since the instance
     began, ``in_flight`` requests; of the machine ``load`` (1 min), ``memory_available`` bytes, ``memory_used_share``
     0..1.
+
+    Of services (``services``): ``db_connections`` of the whole server, ``db_connections_share`` 0..1 of what it lets
+    ordinary users have, ``db_active`` sessions that run a statement, ``db_bytes`` of the database, all with the
+    database as ``instance``; ``queue_length`` messages that wait for a worker, with the queue as ``instance``.
     """
 
     name: str
