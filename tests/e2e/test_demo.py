@@ -18,20 +18,26 @@ _FEED = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>News of ratc
 <item><title>A pawl was dropped</title><link>http://example.org/1</link><guid>1</guid></item></channel></rss>"""
 
 
-def test_the_demo_goes_through_its_story_with_no_failed_request(place: Path) -> None:
+def test_the_demo_goes_through_its_story_with_no_request_failed_but_by_the_bad_change(place: Path) -> None:
     demo = Pawl(place / "demo" / "home")
     try:
         done = demo.run("demo", "--folder", place / "demo", "--port", str(free_port()), "--json", timeout_s=300)
         assert done.returncode == 0, done.stdout + done.stderr
         answer = json.loads(done.stdout.splitlines()[-1])
         assert answer["failures"] == {}
-        assert [step["step"] for step in answer["steps"]][-4:] == [
+        steps = answer["steps"][-5:]
+        assert [step["step"] for step in steps] == [
             "deploy a change with a migration",
             "deploy a change that is not healthy",
+            "deploy a change that fails now and then",
             "roll back by hand",
             "SIGKILL one of two web instances",
         ]
-        assert all(step["served"] > 0 for step in answer["steps"][-4:])
+        assert all(step["served"] > 0 for step in steps)
+        assert [step["failed"] > 0 for step in steps] == [False, False, True, False, False]
+        assert [deploy["outcome"] for deploy in reversed(demo.json("deploys", "antisocial")["deploys"])][:4] == [
+            "kept", "kept", "failed", "rolled back",
+        ]  # fmt: skip
         states = {
             process["type"]: [item["state"] for item in process["instances"] if item["role"] == "live"]
             for process in demo.status("antisocial")["processes"]

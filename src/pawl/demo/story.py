@@ -11,7 +11,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from pawl.errors import PawlError
 
 APP = "antisocial"
 _CHANGES = Path(__file__).with_name("changes")
+# Long enough to see what a change does at the demo's traffic, short enough to look on.
+_OBSERVE = "\n[observe]\nduration_s = 20\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,10 @@ class Step:
 
 
 class Demo:
-    """One run of the demo in ``folder``. ``say`` shows a line of what happens next."""
+    """One run of the demo in ``folder``. ``say`` shows a line of what happens next.
+
+    ``failures`` are the requests that failed, by reason, but for those that a bad change failed while it was live.
+    """
 
     def __init__(self, folder: Path, *, port: int | None, rate: float, say: Callable[[str], None]) -> None:
         self.folder = folder
@@ -47,7 +53,7 @@ class Demo:
         self._env = {**os.environ, "PAWL_HOME": str(self.home)}
         self._load: Load | None = None
         self.steps: list[Step] = []
-        self.failures: Mapping[str, int] = {}
+        self.failures: Counter[str] = Counter()
         self.url = ""
 
     def run(self) -> None:
@@ -57,7 +63,9 @@ class Demo:
             PawlError: a step did not end as it should.
         """
         self._clear()
-        first, second, third, *_ = self._step("a git history, from the example and its patches", self._make_history)
+        first, second, third, _, fifth = self._step(
+            "a git history, from the example and its patches", self._make_history
+        )
         self._step("pawl up", self._up)
         self._pawl("secrets", "set", APP, "SECRET_KEY", stdin=secrets.token_urlsafe(40))
         self._step("deploy the first commit", lambda: self._deploy(first))
@@ -65,25 +73,34 @@ class Demo:
         self._load = Load(self.url, rate=self._rate, paths=("/", "/feeds/", "/healthz"))
         self._load.start()
         self._step("a steady load alone, for 3 s", lambda: time.sleep(3))
-        self._step("deploy a change with a migration", lambda: self._deploy(second))
+        self._step("deploy a change with a migration", lambda: self._deploy(second), note="kept")
         self._step("deploy a change that is not healthy", lambda: self._deploy(third, status=1), note="refused")
+        self._expect_release(second)
+        self._step(
+            "deploy a change that fails now and then", lambda: self._deploy(fifth, status=1),
+            note="taken back by itself", is_bad_change=True,
+        )  # fmt: skip
         self._expect_release(second)
         self._step("roll back by hand", lambda: self._pawl("rollback", APP))
         self._expect_release(first)
         self._step("SIGKILL one of two web instances", self._kill_one, note="back by itself")
         time.sleep(1)
-        tally = self._load.stop()
-        self.failures = tally.failures
+        self._load.stop()
 
-    def _step(self, title: str, action: Callable[[], Any], *, note: str = "") -> Any:
+    def _step(self, title: str, action: Callable[[], Any], *, note: str = "", is_bad_change: bool = False) -> Any:
         self._say(f"== {title}")
-        before = self._counts()
+        before, failed_before = self._counts(), self._failed()
         began = time.monotonic()
         answer = action()
         took_s = time.monotonic() - began
         served, failed = (after - old for after, old in zip(self._counts(), before, strict=True))
         self.steps.append(Step(title, took_s, served, failed, note))
+        if not is_bad_change:
+            self.failures += self._failed() - failed_before
         return answer
+
+    def _failed(self) -> Counter[str]:
+        return self._load.tally.failures.copy() if self._load else Counter()
 
     def _counts(self) -> tuple[int, int]:
         return (self._load.tally.served, self._load.tally.failed) if self._load else (0, 0)
@@ -101,6 +118,8 @@ class Demo:
     def _make_history(self) -> list[str]:
         shutil.copytree(example(), self.repository, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3", "var"))
         self._git("init", "--quiet", "--initial-branch=main")
+        with (self.repository / "pawl.toml").open("a") as config:
+            config.write(_OBSERVE)
         self._git("add", "--all")
         self._git("commit", "--quiet", "--message", "A feed reader: subscriptions, entries and one stream")
         for patch in sorted(_CHANGES.glob("*.patch")):

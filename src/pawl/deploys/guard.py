@@ -75,7 +75,14 @@ class Guard:
         config, old = self._config(deploy), self._old(deploy)
         assert config is not None
         assert old is not None
-        observer = await self._observer(deploy, candidate, old, began=_began(self._ledger, deploy, Stage.CANARY))
+        observer = await self._observer(
+            deploy,
+            candidate,
+            old,
+            began=_began(self._ledger, deploy, Stage.CANARY),
+            duration_s=config.duration_s,
+            has_arms=True,
+        )
         self._observers[deploy.id] = observer
         if self._too_little(observer, config):
             return None
@@ -109,9 +116,11 @@ class Guard:
         if observer is None:
             has_canary = config.canary and any(item.stage is Stage.CANARY for item in deploy.stages)
             began = _began(self._ledger, deploy, Stage.CANARY) if has_canary else switched
-            observer = await self._observer(deploy, candidate, old, began=began, has_arms=bool(has_canary))
+            observer = await self._observer(
+                deploy, candidate, old, began=began, duration_s=config.duration_s, has_arms=bool(has_canary)
+            )
         observer.watch.switched(switched)
-        if blind := self._too_little(observer, config):
+        if blind := observer.watch.ailing or self._too_little(observer, config):
             ending = self._nothing_seen(observer, blind, config)
         else:
             passed_s = min(max(0.0, time.time() - switched), config.duration_s)
@@ -150,7 +159,7 @@ class Guard:
         restored = _candidate(deploy.app, live, view)
         baseline = await self._baseline(deploy, live, before=_before(self._ledger, deploy))
         observer = Observer(
-            restored, Watch(deploy.app, live.release, baseline, began=back_at), old=None, engine=self._engine,
+            restored, Watch(deploy.app, live.release, baseline, began=back_at, duration_s=_RESTORED_S), old=None, engine=self._engine,
             signals=self._signals, board=self._board, subject=f"{deploy.id}:restored", look_every_s=self._look_every_s,
         )  # fmt: skip
 
@@ -189,12 +198,12 @@ class Guard:
         return view.previous[0] if view.previous else None
 
     async def _observer(
-        self, deploy: DeployView, candidate: Candidate, old: Live, *, began: float, has_arms: bool = True
+        self, deploy: DeployView, candidate: Candidate, old: Live, *, began: float, duration_s: float, has_arms: bool
     ) -> Observer:
         baseline = await self._baseline(deploy, old, before=began)
         watch = Watch(
             deploy.app, candidate.release, baseline, began=began,
-            arms=[old.release] if has_arms and old.release != candidate.release else [],
+            arms=[old.release] if has_arms and old.release != candidate.release else [], duration_s=duration_s,
         )  # fmt: skip
         return Observer(
             candidate, watch, old=_candidate(deploy.app, old, self._ledger.app(deploy.app)), engine=self._engine,

@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from pawl.engines.base import Candidate, Engine
 from pawl.errors import PawlError, StageFailed, StateError
@@ -88,6 +88,7 @@ class Story:
         self._began = time.monotonic()
         self._done = {stage.stage for stage in deploy.stages if stage.ended_at is not None}
         self._has_moved = False
+        self._watching: asyncio.Future[VerdictReached | str] | None = None
         self._is_switched = deploy.switched_at is not None
         self._is_taken_back = bool(ledger.events(deploy=deploy.id, kinds={"switched_back"}, limit=1))
         if not self._is_switched:  # its instances may have died with the machine
@@ -126,6 +127,9 @@ class Story:
             return await self._failed(
                 StageFailed(f"pawld failed: {type(error).__name__}", why=str(error), next_step="see: log/pawld.log")
             )
+        finally:
+            if self._watching is not None:
+                self._watching.cancel()
         return self._end(Outcome.KEPT, verdict.note if verdict else "")
 
     def _stages(self) -> dict[Stage, Step]:
@@ -238,13 +242,30 @@ class Story:
         return ""
 
     async def _drain(self) -> str:
-        await self._engine.drain(self._candidate)
+        """Wait for what was live to finish, at most until the change is seen to do harm: the watch has begun already."""
+        draining = asyncio.ensure_future(self._engine.drain(self._candidate))
+        try:
+            watching = self._watch()
+            both: set[asyncio.Future[Any]] = {draining, watching}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if _acts(watching):
+                return "cut short"
+            await draining
+        finally:
+            draining.cancel()
         return ""
+
+    def _watch(self) -> asyncio.Future[VerdictReached | str]:
+        """The watch over the candidate, which goes on beside what else there is to do."""
+        if self._watching is None:
+            view = self._ledger.deploy(self._deploy.id) or self._deploy
+            self._watching = asyncio.ensure_future(self._guard.observe(view, self._candidate))
+        return self._watching
 
     async def _observe(self) -> str:
         verdict = self._verdict(Stage.OBSERVED)
         if verdict is None:
-            found = await self._guard.observe(self._ledger.deploy(self._deploy.id) or self._deploy, self._candidate)
+            found = await self._watch()
             if isinstance(found, str):
                 return found
             verdict = found
@@ -362,6 +383,14 @@ class Story:
         | DeployEnded,
     ) -> None:
         self._ledger.append_many([Entry(event, app=self._deploy.app, deploy=self._deploy.id) for event in events])
+
+
+def _acts(watching: asyncio.Future[VerdictReached | str]) -> bool:
+    """Whether the watch has ended with a verdict that takes the change back."""
+    if not watching.done() or watching.exception() is not None:
+        return False
+    found = watching.result()
+    return isinstance(found, VerdictReached) and found.acts
 
 
 def from_os(error: OSError) -> PawlError:

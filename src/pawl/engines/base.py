@@ -56,6 +56,46 @@ class Condition:
     looping: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class MigrationPlan:
+    """What the migrations that a deploy will run do to the release before, which serves meanwhile and may come back.
+
+    ``pending`` are their names, ``feeds.0004_drop_url``, in order. The rest are lines for a person: ``destructive``
+    are operations that the release before would trip over, ``irreversible`` those that lose data or have no way back,
+    ``unknown`` those that cannot be judged. ``trouble`` says in one line why there is no answer; all else is empty.
+    """
+
+    pending: tuple[str, ...] = ()
+    destructive: tuple[str, ...] = ()
+    irreversible: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    trouble: str = ""
+
+    @property
+    def blocks_going_back(self) -> bool:
+        """Whether the release before cannot be trusted to work once these migrations have run."""
+        return bool(self.destructive or self.irreversible)
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """The plan in lines to show before the deploy; none when there is nothing to say."""
+        if self.trouble:
+            return (f"the migration plan could not be read: {self.trouble}",)
+        if not self.pending:
+            return ()
+        more = len(self.pending) - _NAMED
+        names = ", ".join(self.pending[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return (
+            f"{len(self.pending)} {'migration' if len(self.pending) == 1 else 'migrations'} to run: {names}",
+            *self.destructive,
+            *self.irreversible,
+            *self.unknown,
+        )
+
+
+_NAMED = 5  # migrations that a summary names
+
+
 class Observe(Protocol):
     """How changes are watched: ``mode`` auto, ask, observe or off; ``canary`` in percent. See docs/configuration.md."""
 

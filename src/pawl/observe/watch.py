@@ -9,7 +9,7 @@ from pawl.errors import StateError
 from pawl.observe.baseline import STEP_S, Baseline, Counts, counts_between
 from pawl.observe.judge.binomial import upper_bound
 from pawl.observe.judge.findings import Verdict
-from pawl.observe.judge.verdict import Judge
+from pawl.observe.judge.verdict import WARM_UP_BUCKETS, Judge
 from pawl.observe.signals import SignalSource, Window
 from pawl.observe.tally import merged
 
@@ -45,7 +45,8 @@ class Watch:
     """Feeds the judge of one change, from ``began`` (Unix time) on.
 
     ``arms`` are the releases that serve side by side with it until :meth:`switched` is called; without any it serves
-    alone from the beginning. All state but the counts themselves is derived from the source, so a watch that was cut
+    alone from the beginning. ``duration_s`` is how long it is to be watched: new processes warm up, so latency is left
+    out for the first 30 s, or a third of a shorter watch. All state but the counts themselves is derived from the source, so a watch that was cut
     off is made again with the same arguments and comes to the same answer.
     """
 
@@ -59,20 +60,35 @@ class Watch:
         arms: Sequence[str] = (),
         alpha: float = 0.01,
         log_threshold: float | None = None,
+        duration_s: float = 900.0,
     ) -> None:
         self.app = app
         self.release = release
         self.baseline = baseline
-        self.judge = Judge(baseline.references, alpha=alpha, log_threshold=log_threshold)
+        warm_up = {name: min(most, int(duration_s / STEP_S / 3)) for name, most in WARM_UP_BUCKETS.items()}
+        self.judge = Judge(baseline.references, alpha=alpha, log_threshold=log_threshold, skipped=warm_up)
         self.began = began
         self._arms = tuple(one for one in arms if one != release)
         self._switched = None if self._arms else began
         self._next = _floor(began)
         self._failing_requests = 0
+        self.ailing = ""
 
     def switched(self, at: float) -> None:
-        """Note that the candidate serves alone from here on."""
+        """Note that the candidate serves alone from here on.
+
+        If the other arm was as bad as the baseline never is, something else is wrong, and what follows says nothing
+        about the change any more: ``ailing`` tells.
+        """
         self._switched = at
+        errors = next(one for one in self.judge.findings() if one.signal == "errors")
+        if self._arms and errors.limit is not None and errors.other_requests:
+            lower = 1 - upper_bound(errors.other_requests - errors.other_events, errors.other_requests, confidence=0.99)
+            if lower > errors.limit:
+                self.ailing = (
+                    f"the release before fails as well: {errors.other_events} of {errors.other_requests} requests "
+                    "beside the canary, so the cause is elsewhere"
+                )
 
     @property
     def serves_alone_since(self) -> float | None:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pawl.config.schema import AppConfig, Process
-from pawl.engines.base import Candidate, Condition, InstanceView, Observe
-from pawl.engines.process import proc
+from pawl.engines.base import Candidate, Condition, InstanceView, MigrationPlan, Observe
+from pawl.engines.process import migrations, proc
 from pawl.engines.process.builder import Builder
 from pawl.engines.process.environments import Environments
 from pawl.engines.process.instance import Instance, State
@@ -110,6 +110,15 @@ class ProcessEngine:
 
     async def run_task(self, candidate: Candidate, index: int) -> int:
         return await self.builder.run_task(self._plan(candidate), candidate, index)
+
+    async def migrations(self, candidate: Candidate) -> MigrationPlan | None:
+        """What the release tasks will migrate; None when that is nothing of Django's. Changes nothing, within 30 s.
+
+        Raises:
+            UsageError: the release is not on this machine.
+            StateError: the settings file cannot be read.
+        """
+        return await migrations.read(self._plan(candidate), mark=f"{self._mark}:migrations:{candidate.deploy}")
 
     def config(self, app: str, release: str) -> AppConfig:
         """The configuration of a release."""
