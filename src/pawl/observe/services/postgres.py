@@ -23,11 +23,11 @@ _PORT = 5432
 _FOLDERS = ("/var/run/postgresql", "/tmp")
 _NO_SLOT_FREE = "53300"  # too_many_connections: of the server, of the database or of the user
 
-# A user without rights on other users' sessions sees them with an empty backend_type. What has a user is a client;
-# slots that are kept back for superusers are none an app can have. reserved_connections is there since version 16.
+# A user without rights on other users' sessions sees them with an empty backend_type: what has a user and a database is
+# taken for a client then. Slots kept back for superusers are none an app can have. reserved_connections: version 16.
 _QUESTION = """
 SELECT current_database()::text,
-    (SELECT count(*) FROM pg_stat_activity WHERE usesysid IS NOT NULL
+    (SELECT count(*) FROM pg_stat_activity WHERE usesysid IS NOT NULL AND datid IS NOT NULL
         AND coalesce(backend_type, 'client backend') = 'client backend'),
     current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
         - coalesce(current_setting('reserved_connections', true), '0')::int,
