@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "apps": ("apps", "Look", "The apps and their addresses."),
     "releases": ("releases", "Look", "The releases of an app, newest first."),
     "deploys": ("deploys", "Look", "The deploys of an app, newest first."),
+    "signals": ("signals", "Look", "Requests, errors, latency and saturation of an app, for any span."),
     "logs": ("logs", "Look", "What an app's instances, builds, tests and tasks wrote."),
     "run": ("run", "Settings", "Run a command in the live release with its production environment."),
     "env": ("env", "Settings", "Set, unset and list environment variables."),

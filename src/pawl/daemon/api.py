@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -15,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from pawl import __version__
-from pawl.daemon import requests, shapes, streams
+from pawl.daemon import readings, requests, shapes, streams
 from pawl.daemon.pawld import Pawld
 from pawl.deploys.story import from_os
 from pawl.errors import PawlError, UsageError
@@ -25,6 +26,12 @@ from pawl.settings.versions import SettingsFolder
 log = logging.getLogger(__name__)
 Body = TypeVar("Body")
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+class DeploysQuery(msgspec.Struct, frozen=True):
+    """How many deploys, the newest first."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 50
 
 
 class Api:
@@ -42,6 +49,7 @@ class Api:
             ("GET", "/v1/apps", self.apps),
             ("GET", f"{app}/releases", self.releases),
             ("GET", f"{app}/deploys", self.deploys),
+            ("GET", f"{app}/signals", self.signals),
             ("GET", f"{app}/logs", self.logs),
             ("GET", f"{app}/run", self.run),
             ("GET", f"{app}/env", self.env),
@@ -109,9 +117,18 @@ class Api:
 
     async def deploys(self, request: Request) -> Response:
         app = self._known(request).name
-        limit = int(request.query_params.get("limit", "50"))
-        rows = [shapes.deploy(item) for item in self._pawld.ledger.deploys(app, limit=limit)]
+        query = _query(request, DeploysQuery)
+        rows = [shapes.deploy(item) for item in self._pawld.ledger.deploys(app, limit=query.limit)]
         return _json({"app": app, "deploys": rows})
+
+    async def signals(self, request: Request) -> Response:
+        app, query = self._known(request).name, _query(request, readings.SignalsQuery)
+        releases = [item.release for item in self._pawld.ledger.releases(app)]
+        return _json(
+            await self._pawld.signals.ask(
+                lambda source: readings.signals(source, app, query, now=time.time(), releases=releases)
+            )
+        )
 
     async def one_deploy(self, request: Request) -> Response:
         return _json(shapes.deploy(self._known_deploy(request)))
@@ -189,7 +206,7 @@ class Api:
 
     async def logs(self, request: Request) -> Response:
         view = self._known(request)
-        query = msgspec.convert(dict(request.query_params), type=streams.LogQuery, strict=False)
+        query = _query(request, streams.LogQuery)
         requests.check_log_query(self._pawld, view, query)
         return StreamingResponse(streams.log_lines(self._pawld, view.name, query), media_type="application/jsonl")
 
@@ -221,6 +238,11 @@ def _versions(view: Any, newest: int) -> dict[str, int | None]:
 
 def _json(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+
+
+def _query(request: Request, kind: type[Body]) -> Body:
+    """The query string; what cannot be read is a ValidationError, which answers 400."""
+    return msgspec.convert(dict(request.query_params), type=kind, strict=False)
 
 
 async def _body(request: Request, kind: type[Body]) -> Body:

@@ -11,7 +11,7 @@ from pawl.errors import PawlError, StateError
 from pawl.observe.gauges import Reading
 from pawl.observe.histogram import Histogram
 from pawl.observe.paths import OTHER
-from pawl.observe.store import SignalStore
+from pawl.observe.store import Progress, SignalStore
 from pawl.observe.store.schema import LEVELS
 from pawl.observe.tally import NOTHING, Tally, merged
 
@@ -182,6 +182,28 @@ class LoggedSignals:
             parts[route].append(tally)
         windows = [Window(app, first, last, merged(tallies), release, route) for route, tallies in parts.items()]
         return sorted(windows, key=lambda window: (-window.requests, window.route or ""))
+
+    def releases(self, app: str, *, began: float, ended: float) -> list[Window]:
+        """Every release with requests, the one with most first; ``attribution.UNKNOWN`` of what reached none."""
+        first, last = self._widened(began, ended)
+        found = self._store.releases(app, first, last)
+        windows = [Window(app, first, last, tally, release) for release, tally in found.items()]
+        return sorted(windows, key=lambda window: (-window.requests, window.release or ""))
+
+    def progress(self) -> Progress:
+        """What was counted ever."""
+        return self._store.progress()
+
+    def every_gauge(
+        self, app: str, *, began: float, ended: float, release: str | None = None
+    ) -> dict[tuple[str, str], Reading]:
+        """The values of all gauges over the span, by name and instance; one pass, whatever their number."""
+        first, last = self._widened(began, ended)
+        found: dict[tuple[str, str], Reading] = {}
+        for _, name, instance, reading in self._store.gauges(app, first, last, release=release):
+            key = (name, instance)
+            found[key] = found[key] + reading if key in found else reading
+        return found
 
     def gauges(
         self, app: str, name: str, *, began: float, ended: float, release: str | None = None
