@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pawl import __version__
 from pawl.daemon.faults import fault_point
 from pawl.daemon.signals import Signals
+from pawl.daemon.surroundings import Surroundings
 from pawl.daemon.witness import LedgerWitness
 from pawl.deploys.board import Board
 from pawl.deploys.guard import Guard
@@ -50,7 +51,10 @@ class Pawld:
             home=home, machine=self.machine, mark=f"{self.engine.mark}:proxy", on_event=self.witness.proxy
         )
         self.board = Board()
-        self.guard = Guard(self.ledger, self.engine, self.signals, self.board)
+        self.surroundings = Surroundings(
+            self.ledger, lambda app, release, settings: self.engine.plans.plan(app, release, settings).environ
+        )
+        self.guard = Guard(self.ledger, self.engine, self.signals, self.board, limits=self.signals.fed.limits)
         self.deploys = Deploys(self.ledger, self.engine, self.guard, before_switch=self._show_candidate, fault_point=at)
         self._stopping = asyncio.Event()
         self._leaves_running = False
@@ -79,7 +83,7 @@ class Pawld:
     async def run(self) -> None:
         """Supervise until :meth:`stop` is called, then end everything in order."""
         ticking = asyncio.ensure_future(self.engine.tick())
-        counting = asyncio.ensure_future(self.signals.run(self.engine.supervisor))
+        counting = asyncio.ensure_future(self.signals.run(self.engine.supervisor, self.surroundings))
         await self._stopping.wait()
         ticking.cancel()
         counting.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from pawl.observe.gauges import Reading
 from pawl.observe.paths import OTHER, path_of, route_of
 from pawl.observe.signals import LoggedSignals, Window
 from pawl.observe.store.schema import LEVELS
+from pawl.observe.tally import merged
 
 Json = dict[str, Any]
 
@@ -52,23 +54,19 @@ def signals(source: LoggedSignals, app: str, query: SignalsQuery, *, now: float,
     began, ended = _span(query, now)
     served = source.releases(app, began=began, ended=ended)
     release = _release(app, query.release, [*releases, *(one.release or UNKNOWN for one in served)])
-    routes = source.routes(app, began=began, ended=ended, release=release)
-    route = None
+    served = [one for one in served if release in (None, one.release)]
+    routes, route = source.routes(app, began=began, ended=ended, release=release), None
     if query.route is not None:
         route = normalised(query.route)
         routes = _of_route(route, routes)
         if not routes:
             _refuse_never_asked_for(source, app, route, now)
-    window = source.window(app, began=began, ended=ended, release=release, route=route)
+        served = _served(source, served, routes, began=began, ended=ended, route=route)
+    # The whole is the sum of its releases: asked for by itself it would cost one more reading of all rows.
+    first, last = source.widened(began, ended)
+    window = Window(app, first, last, merged(one.tally for one in served), release, route)
     step_s = step(ended - began, source.finest_step_s(began - _MARGIN_S))
     buckets = source.buckets(app, began=began, ended=ended, step_s=step_s, release=release, route=route)
-    if release is not None:
-        served = [window] if window.requests else []
-    elif route is not None:
-        parts = (
-            source.window(app, began=began, ended=ended, release=one.release, route=route) for one in served[:MOST_ROWS]
-        )
-        served = sorted((one for one in parts if one.requests), key=lambda one: -one.requests)
     return {
         "app": app,
         "began": iso(window.began),
@@ -153,6 +151,20 @@ def _release(app: str, text: str | None, names: Iterable[str]) -> str | None:
 
 def _of_route(route: str, windows: Iterable[Window]) -> list[Window]:
     return [one for one in windows if route in (one.route, _path(one.route or ""))]
+
+
+def _served(
+    source: LoggedSignals, releases: Sequence[Window], routes: Iterable[Window], *, began: float, ended: float, route: str
+) -> list[Window]:
+    """What each release served of a route; ``routes`` is what they served of it together."""
+    if len(releases) == 1:
+        (one,) = releases
+        parts = [replace(one, tally=merged(each.tally for each in routes), route=route)]
+    else:
+        parts = [
+            source.window(one.app, began=began, ended=ended, release=one.release, route=route) for one in releases
+        ]
+    return sorted((one for one in parts if one.requests), key=lambda one: -one.requests)
 
 
 def _path(route: str) -> str:

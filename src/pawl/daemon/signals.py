@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pawl.daemon.surroundings import READ_EVERY_S, Fed, Surroundings
 from pawl.engines.process import proc
 from pawl.engines.process.instance import Instance
 from pawl.errors import PawlError
@@ -47,10 +48,13 @@ class Signals:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="signals")
         self._source: LoggedSignals | None = None
         self._gauges = ProcessGauges()
+        self.fed = Fed()
 
-    async def run(self, instances: Instances) -> None:
+    async def run(self, instances: Instances, surroundings: Surroundings) -> None:
         """Count and measure until cancelled; what cannot be stored is logged and left out."""
-        counting = asyncio.ensure_future(self._counting.follow())
+        tasks = [
+            asyncio.ensure_future(self._counting.follow()), asyncio.ensure_future(self._read_services(surroundings)),
+        ]  # fmt: skip
         try:
             while True:
                 try:
@@ -60,7 +64,22 @@ class Signals:
                     log.exception("signals cannot be stored")
                 await asyncio.sleep(_MEASURED_EVERY_S)
         finally:
-            counting.cancel()
+            for task in tasks:
+                task.cancel()
+            surroundings.close()
+
+    async def _read_services(self, surroundings: Surroundings) -> None:
+        while True:
+            try:
+                self._add_gauges(await surroundings.read())
+            except (PawlError, OSError):
+                log.exception("services cannot be read")
+            await asyncio.sleep(READ_EVERY_S)
+
+    def _add_gauges(self, gauges: list[Gauge]) -> None:
+        self.fed.feed(gauges)
+        if gauges:
+            self._store.add_gauges(gauges, time.time())
 
     def note(self, web: Iterable[Instance]) -> None:
         """Note which release is behind which address; done before requests are sent there, so that none is nobody's.
@@ -99,7 +118,7 @@ class Signals:
             gauges.append(Gauge("restarts", one.record.restarts, *of))
             if one.is_web:
                 gauges.append(Gauge("in_flight", proc.connections(one.record.address), *of))
-        self._store.add_gauges([*gauges, *machine_gauges()], now)
+        self._add_gauges([*gauges, *machine_gauges()])
 
     async def ask(self, question: Callable[[LoggedSignals], Answer]) -> Answer:
         """The answer to a question about what was counted, worked out on the reading thread.
