@@ -185,7 +185,7 @@ class Reading:
     def _add(self, field: Any) -> None:
         self._columns.add((_table(field.model), field.column))
         if _needs_value(field):
-            self._destructive(f"adds the field {_column(field)}, {_WITHOUT_DEFAULT}")
+            self._destructive(f"adds the field {_column(field)} {_WITHOUT_DEFAULT}")
         elif field.unique and _has_db_default(field):
             self._destructive(
                 f"adds the unique field {_column(field)}, whose database default is the same in each row "
@@ -277,10 +277,10 @@ class Reading:
         return bool(django("db").router.allow_migrate(ALIAS, label, **operation.hints))
 
     def _custom(self, operation: Any) -> None:
-        kind = type(operation)
-        self.unknown.append(f"{self._name} does {kind.__module__}.{kind.__name__}, which Pawl cannot judge")
+        kind = type(operation).__name__
+        self.unknown.append(f"{self._name} does {kind}, an operation that Pawl cannot judge")
         if not operation.reversible:
-            self._lost(f"it does {kind.__name__}")
+            self._lost(f"it does {kind}, which has no way back")
 
 
 _WITHOUT_DEFAULT = "that may not be null and has no database default: what the release before inserts would fail"
