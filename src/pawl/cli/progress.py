@@ -66,6 +66,9 @@ class _Plain(nullcontext[None]):
             if line["elapsed_s"] >= self._next_look_s:
                 self._next_look_s = line["elapsed_s"] + _LOOKS_EVERY_S
                 output.say(f"  {'watching':<12}{output.duration(line['elapsed_s']):>8}  {observation.line(line)}")
+        elif line["event"] == "migrations":
+            for text in _migrations(line):
+                output.say(text)
         elif line["event"] == "verdict":
             for text in _verdict(line):
                 output.say(text)
@@ -130,6 +133,18 @@ def _change(line: Json) -> list[str]:
 
 def _plain(commit: Json) -> Json:
     return {name: output.printable(value) for name, value in commit.items()}
+
+
+def _migrations(line: Json) -> list[str]:
+    """What the release tasks are about to do to the database, the dangerous part in red."""
+    if line["trouble"]:
+        return [f"  {'migrations':<12}{'':>8}  the plan could not be read: {output.printable(line['trouble'])}"]
+    texts = [f"  {'migrations':<12}{len(line['pending']):>8}  {output.printable(', '.join(line['pending']))}"]
+    texts += [output.bad(f"    {output.printable(text)}") for text in (*line["destructive"], *line["irreversible"])]
+    texts += [f"    {output.printable(text)}" for text in line["unknown"]]
+    if line["destructive"] or line["irreversible"]:
+        texts.append("    so this change will not be taken back by itself")
+    return texts
 
 
 def _verdict(line: Json) -> list[str]:

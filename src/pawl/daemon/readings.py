@@ -154,16 +154,20 @@ def _of_route(route: str, windows: Iterable[Window]) -> list[Window]:
 
 
 def _served(
-    source: LoggedSignals, releases: Sequence[Window], routes: Iterable[Window], *, began: float, ended: float, route: str
+    source: LoggedSignals,
+    releases: Sequence[Window],
+    routes: Iterable[Window],
+    *,
+    began: float,
+    ended: float,
+    route: str,
 ) -> list[Window]:
     """What each release served of a route; ``routes`` is what they served of it together."""
     if len(releases) == 1:
         (one,) = releases
         parts = [replace(one, tally=merged(each.tally for each in routes), route=route)]
     else:
-        parts = [
-            source.window(one.app, began=began, ended=ended, release=one.release, route=route) for one in releases
-        ]
+        parts = [source.window(one.app, began=began, ended=ended, release=one.release, route=route) for one in releases]
     return sorted((one for one in parts if one.requests), key=lambda one: -one.requests)
 
 

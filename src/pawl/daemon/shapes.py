@@ -11,6 +11,7 @@ from pawl.engines.base import InstanceView
 from pawl.ledger.events import (
     DeployEnded,
     DeployQueued,
+    MigrationsFound,
     RestoredWatched,
     StageBegan,
     StageEnded,
@@ -185,6 +186,11 @@ def progress(recorded: Recorded, view: DeployView | None, live_release: str | No
             detail = event.detail
             return {
                 "event": "stage", **base, "stage": str(event.stage), "duration_s": event.duration_s, "detail": detail
+            }  # fmt: skip
+        case MigrationsFound():
+            return {
+                "event": "migrations", **base, "pending": list(event.pending), "destructive": list(event.destructive),
+                "irreversible": list(event.irreversible), "unknown": list(event.unknown), "trouble": event.trouble,
             }  # fmt: skip
         case TaskBegan():
             return {"event": "task began", **base, "index": event.index, "command": event.command}

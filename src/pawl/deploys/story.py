@@ -21,6 +21,7 @@ from pawl.errors import PawlError, StageFailed, StateError
 from pawl.ledger.base import Ledger
 from pawl.ledger.events import (
     DeployEnded,
+    MigrationsFound,
     ReleaseBuilt,
     StageBegan,
     StageEnded,
@@ -203,6 +204,8 @@ class Story:
 
     async def _run_tasks(self) -> str:
         commands = self._engine.tasks(self._deploy.app, self._deploy.release)
+        if commands and not self._deploy.tasks:
+            await self._foresee_migrations()
         ended = {task.index for task in self._deploy.tasks if task.exit_status == 0}
         for index, command in enumerate(commands):
             if index in ended:
@@ -215,6 +218,20 @@ class Story:
             duration_s = round(time.monotonic() - began, 4)
             self._append(TaskEnded(index=index, exit_status=status, duration_s=duration_s))
         return "none" if not commands else "1 task" if len(commands) == 1 else f"{len(commands)} tasks"
+
+    async def _foresee_migrations(self) -> None:
+        """Write down what the tasks will do to the release that serves meanwhile, while it can still be read."""
+        app = self._ledger.app(self._deploy.app)
+        if app is None or app.live is None:
+            return
+        plan = await self._engine.migrations(self._candidate)
+        if plan is not None and plan.summary:
+            self._append(
+                MigrationsFound(
+                    pending=plan.pending, destructive=plan.destructive, irreversible=plan.irreversible,
+                    unknown=plan.unknown, trouble=plan.trouble,
+                )
+            )  # fmt: skip
 
     async def _start(self) -> str:
         await self._engine.start(self._candidate)
@@ -376,6 +393,7 @@ class Story:
         | StageEnded
         | TaskBegan
         | TaskEnded
+        | MigrationsFound
         | Switched
         | SwitchedBack
         | ReleaseBuilt

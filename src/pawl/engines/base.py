@@ -131,6 +131,10 @@ class Engine(Protocol):
         """The release tasks of a release, in order."""
         ...
 
+    async def migrations(self, candidate: Candidate) -> MigrationPlan | None:
+        """What the release tasks are about to do to the database; None where that cannot be foreseen."""
+        ...
+
     async def run_task(self, candidate: Candidate, index: int) -> int:
         """Run one release task, or wait for the one an earlier pawld began; its exit status. Raises on failure."""
         ...

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from pawl.config.schema import Observe
 from pawl.engines import base
-from pawl.engines.base import Candidate, Condition, InstanceView
+from pawl.engines.base import Candidate, Condition, InstanceView, MigrationPlan
 from pawl.errors import StageFailed, UsageError
 from pawl.model import Commit, release_id
 
@@ -25,6 +25,7 @@ class Blueprint:
     has_test: bool = False
     is_kept_warm: bool = True
     fails_at: frozenset[str] = frozenset()
+    migrations: MigrationPlan | None = None
     observe: Observe = field(default_factory=Observe)
 
     def places(self, counts: Mapping[str, int]) -> list[str]:
@@ -82,6 +83,9 @@ class FakeEngine:
 
     def tasks(self, app: str, release: str) -> Sequence[str]:
         return self._made(app, release).tasks
+
+    async def migrations(self, candidate: Candidate) -> MigrationPlan | None:
+        return self._made(candidate.app, candidate.release).migrations
 
     async def run_task(self, candidate: Candidate, index: int) -> int:
         made = self._made(candidate.app, candidate.release)
