@@ -204,7 +204,7 @@ def rabbitmq() -> Iterator[Broker]:
             "listeners.tcp.1": f"127.0.0.1:{port}", "listeners.ssl.1": f"127.0.0.1:{tls_port}",
             "ssl_options.certfile": made.path, "ssl_options.keyfile": made.key, "ssl_options.verify": "verify_none",
             "ssl_options.fail_if_no_peer_cert": "false", "default_user": "app", "default_pass": "plain-secret",
-            "log.console": "true", "log.file": "false",
+            "channel_max": 5, "log.console": "true", "log.file": "false",
         }  # fmt: skip
         (folder / "rabbitmq.conf").write_text("".join(f"{name} = {value}\n" for name, value in config.items()))
         (folder / "enabled_plugins").write_text("[].\n")

@@ -63,9 +63,10 @@ class Services:
         return [replace(gauge, app=self._app, release=self._release) for gauge in found]
 
     def close(self) -> None:
-        """Close the connections; may be done twice. A reading under way ends first."""
+        """Close the connections for good; may be done twice. A reading under way ends first, a later one is empty."""
         with self._lock:
-            for service in self._services:
+            services, self._services = self._services, []
+            for service in services:
                 service.close()
 
     def _add(self, make: Callable[[], Service | None]) -> None:
