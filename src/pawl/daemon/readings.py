@@ -55,10 +55,9 @@ def signals(source: LoggedSignals, app: str, query: SignalsQuery, *, now: float,
     served = source.releases(app, began=began, ended=ended)
     release = _release(app, query.release, [*releases, *(one.release or UNKNOWN for one in served)])
     served = [one for one in served if release in (None, one.release)]
-    routes, route = source.routes(app, began=began, ended=ended, release=release), None
-    if query.route is not None:
-        route = normalised(query.route)
-        routes = _of_route(route, routes)
+    route = None if query.route is None else normalised(query.route)
+    routes = source.routes(app, began=began, ended=ended, release=release, route=route)
+    if route is not None:
         if not routes:
             _refuse_never_asked_for(source, app, route, now)
         served = _served(source, served, routes, began=began, ended=ended, route=route)
@@ -149,10 +148,6 @@ def _release(app: str, text: str | None, names: Iterable[str]) -> str | None:
     return found[0]
 
 
-def _of_route(route: str, windows: Iterable[Window]) -> list[Window]:
-    return [one for one in windows if route in (one.route, _path(one.route or ""))]
-
-
 def _served(
     source: LoggedSignals,
     releases: Sequence[Window],
@@ -178,7 +173,7 @@ def _path(route: str) -> str:
 def _refuse_never_asked_for(source: LoggedSignals, app: str, route: str, now: float) -> None:
     """Tell a route without requests in the span, which is an answer, from one that there never was."""
     ever = source.routes(app, began=now - _KEPT_S, ended=now)
-    if not ever or route == OTHER or _of_route(route, ever):
+    if not ever or route == OTHER or any(route in (one.route, _path(one.route or "")) for one in ever):
         return
     near = _nearest(route, [one.route for one in ever if one.route and one.route != OTHER])
     raise UsageError(

@@ -154,7 +154,7 @@ class LoggedSignals:
     def window(
         self, app: str, *, began: float, ended: float, release: str | None = None, route: str | None = None
     ) -> Window:
-        first, last = self._widened(began, ended)
+        first, last = self.widened(began, ended)
         found = self._store.tallies(app, first, last, release=release, wanted=_wanted(route))
         return Window(app, first, last, merged(tally for _, _, tally in found), release, route)
 
@@ -175,17 +175,21 @@ class LoggedSignals:
             for at in range(first, last, step_s)
         ]
 
-    def routes(self, app: str, *, began: float, ended: float, release: str | None = None) -> list[Window]:
-        first, last = self._widened(began, ended)
+    def routes(
+        self, app: str, *, began: float, ended: float, release: str | None = None, route: str | None = None
+    ) -> list[Window]:
+        """As of the protocol; with ``route`` only that one, or those of a path, which takes a quarter of the time."""
+        first, last = self.widened(began, ended)
         parts: defaultdict[str, list[Tally]] = defaultdict(list)
-        for _, route, tally in self._store.tallies(app, first, last, release=release, wanted=lambda _: True):
-            parts[route].append(tally)
-        windows = [Window(app, first, last, merged(tallies), release, route) for route, tallies in parts.items()]
+        wanted = _wanted(route) or (lambda _: True)
+        for _, name, tally in self._store.tallies(app, first, last, release=release, wanted=wanted):
+            parts[name].append(tally)
+        windows = [Window(app, first, last, merged(tallies), release, name) for name, tallies in parts.items()]
         return sorted(windows, key=lambda window: (-window.requests, window.route or ""))
 
     def releases(self, app: str, *, began: float, ended: float) -> list[Window]:
         """Every release with requests, the one with most first; ``attribution.UNKNOWN`` of what reached none."""
-        first, last = self._widened(began, ended)
+        first, last = self.widened(began, ended)
         found = self._store.releases(app, first, last)
         windows = [Window(app, first, last, tally, release) for release, tally in found.items()]
         return sorted(windows, key=lambda window: (-window.requests, window.release or ""))
@@ -198,7 +202,7 @@ class LoggedSignals:
         self, app: str, *, began: float, ended: float, release: str | None = None
     ) -> dict[tuple[str, str], Reading]:
         """The values of all gauges over the span, by name and instance; one pass, whatever their number."""
-        first, last = self._widened(began, ended)
+        first, last = self.widened(began, ended)
         found: dict[tuple[str, str], Reading] = {}
         for _, name, instance, reading in self._store.gauges(app, first, last, release=release):
             key = (name, instance)
@@ -208,14 +212,15 @@ class LoggedSignals:
     def gauges(
         self, app: str, name: str, *, began: float, ended: float, release: str | None = None
     ) -> dict[str, Reading]:
-        first, last = self._widened(began, ended)
+        first, last = self.widened(began, ended)
         found: dict[str, Reading] = {}
         for _, called, instance, reading in self._store.gauges(app, first, last, release=release):
             if called == name:
                 found[instance] = found[instance] + reading if instance in found else reading
         return found
 
-    def _widened(self, began: float, ended: float) -> tuple[int, int]:
+    def widened(self, began: float, ended: float) -> tuple[int, int]:
+        """The span in whole buckets of what is kept of its time, as every answer covers it."""
         return _floor(began, self.finest_step_s(began)), -_floor(-ended, self.finest_step_s(ended))
 
 
