@@ -189,3 +189,15 @@ def test_an_app_that_was_removed_is_deployed_again_by_init_and_push(pushed: App)
     pushed.pawl.ok("init", pushed.repo.path)
     assert push(pushed, "main").returncode == 0
     assert pushed.get() == (200, "hello 1")
+
+
+def test_a_push_option_leaves_the_change_unwatched_and_others_are_refused(pushed: App) -> None:
+    pushed.say("2")
+    done = push(pushed, "main", "-o", "no-look")
+    assert done.returncode == 1
+    assert "remote: error: no push option 'no-look'" in done.stderr
+    done = push(pushed, "main", "-o", "no-observe")
+    assert done.returncode == 0, done.stderr
+    (deploy, *_) = pushed.pawl.json("deploys", pushed.name)["deploys"]
+    (seen,) = [pushed.pawl.json("observe", deploy["deploy"])]
+    assert (seen["outcome"], seen["verdicts"]) == ("kept", [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,7 +12,7 @@ from pawl.cli import observation, output
 from pawl.errors import Unreachable
 
 Json = dict[str, Any]
-_QUIET = ("queued", "stage began", "task began")
+_QUIET = ("stage began", "task began")
 _LOOKS_EVERY_S = 30.0
 
 
@@ -63,22 +63,17 @@ class _Plain(nullcontext[None]):
 
     def event(self, line: Json) -> None:
         if line["event"] == "look":
-            if line["elapsed_s"] >= self._next_look_s:
-                self._next_look_s = line["elapsed_s"] + _LOOKS_EVERY_S
-                output.say(f"  {'watching':<12}{output.duration(line['elapsed_s']):>8}  {observation.line(line)}")
-        elif line["event"] == "migrations":
-            for text in _migrations(line):
-                output.say(text)
-        elif line["event"] == "verdict":
-            for text in _verdict(line):
-                output.say(text)
+            self._look(line)
         elif line["event"] == "outcome":
             _outcome(line)
-        elif line["event"] == "queued":
-            for text in _change(line):
-                output.say(text)
         elif line["event"] not in _QUIET:
-            output.say(_row(line))
+            for text in _TOLD.get(line["event"], _one_row)(line):
+                output.say(text)
+
+    def _look(self, line: Json) -> None:
+        if line["elapsed_s"] >= self._next_look_s:
+            self._next_look_s = line["elapsed_s"] + _LOOKS_EVERY_S
+            output.say(f"  {'watching':<12}{output.duration(line['elapsed_s']):>8}  {observation.line(line)}")
 
 
 class _Terminal(_Plain):
@@ -186,3 +181,12 @@ def _outcome(line: Json) -> None:
         output.say(output.next_line(line["next"]))
     serving = f"release {line['live']} goes on serving" if line["live"] else "nothing was live before"
     output.result(f"{line['app']}: deploy {line['deploy']} {line['outcome']} after {took}; {serving}")
+
+
+def _one_row(line: Json) -> list[str]:
+    return [_row(line)]
+
+
+_TOLD: dict[str, Callable[[Json], list[str]]] = {
+    "queued": _change, "migrations": _migrations, "verdict": _verdict,
+}  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from pawl.cli import options, output, progress
@@ -51,11 +52,27 @@ def _receive(app: str, path: str, updates: list[list[str]]) -> int:
     # git holds what was pushed in quarantine until this hook agrees; the store gets it from there.
     environ = {name: value for name, value in os.environ.items() if name != "GIT_QUARANTINE_PATH"}
     push(new, client.home.store, cwd=door, env=environ)
-    request = {"commit": new, "folder": app, "path": path, "app": app, "asked_by": f"{options.asked_by()} (git push)"}
+    request = {
+        "commit": new, "folder": app, "path": path, "app": app, "asked_by": f"{options.asked_by()} (git push)",
+        "observe": not _is_unwatched(os.environ),
+    }  # fmt: skip
     answer = client.post("deploys", body=request)
     return progress.follow(
         client.lines("deploys", answer["deploy"], "events"), deploy=answer["deploy"], as_json=False, to_live=True
     )
+
+
+def _is_unwatched(environ: Mapping[str, str]) -> bool:
+    """Whether the push was made with ``-o no-observe``, the one push option there is.
+
+    Raises:
+        UsageError: another one was given.
+    """
+    count = int(environ.get("GIT_PUSH_OPTION_COUNT", "0"))
+    given = [environ.get(f"GIT_PUSH_OPTION_{number}", "") for number in range(count)]
+    if unknown := [option for option in given if option != "no-observe"]:
+        raise UsageError(f"no push option '{unknown[0][:40]}'", next_step="the one there is: git push -o no-observe")
+    return bool(given)
 
 
 def _deployed_ref(door: Path) -> str:

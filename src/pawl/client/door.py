@@ -28,9 +28,8 @@ def create(home: Home, app: str, *, branch: str, path: str = "") -> Path:
         if not (door / "HEAD").exists():
             door.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             subprocess.run(["git", "init", "--quiet", "--bare", str(door)], check=True, capture_output=True)
-            subprocess.run(
-                ["git", "-C", str(door), "config", "receive.shallowUpdate", "true"], check=True, capture_output=True
-            )
+        for setting in ("receive.shallowUpdate", "receive.advertisePushOptions"):
+            subprocess.run(["git", "-C", str(door), "config", setting, "true"], check=True, capture_output=True)
         subprocess.run(
             ["git", "-C", str(door), "symbolic-ref", "HEAD", f"refs/heads/{branch}"], check=True, capture_output=True
         )

@@ -187,11 +187,6 @@ def progress(recorded: Recorded, view: DeployView | None, live_release: str | No
             return {
                 "event": "stage", **base, "stage": str(event.stage), "duration_s": event.duration_s, "detail": detail
             }  # fmt: skip
-        case MigrationsFound():
-            return {
-                "event": "migrations", **base, "pending": list(event.pending), "destructive": list(event.destructive),
-                "irreversible": list(event.irreversible), "unknown": list(event.unknown), "trouble": event.trouble,
-            }  # fmt: skip
         case TaskBegan():
             return {"event": "task began", **base, "index": event.index, "command": event.command}
         case TaskEnded():
@@ -201,13 +196,6 @@ def progress(recorded: Recorded, view: DeployView | None, live_release: str | No
             }  # fmt: skip
         case Switched():
             return {"event": "switched", **base, "release": event.release, "url": url}
-        case SwitchedBack():
-            return {"event": "taken back", **base, "release": event.release, "reason": event.reason, "url": url}
-        case VerdictReached():
-            return {
-                "event": "verdict", **base, "stage": str(event.stage), "acts": event.acts, "note": event.note,
-                **observation(event.observation),
-            }  # fmt: skip
         case DeployEnded():
             stages = view.stages if view else ()
             return {
@@ -219,6 +207,25 @@ def progress(recorded: Recorded, view: DeployView | None, live_release: str | No
                     for item in stages
                     if item.duration_s is not None
                 ],
+            }  # fmt: skip
+        case _:
+            return _progress_of_watch(recorded, base, url)
+
+
+def _progress_of_watch(recorded: Recorded, base: Json, url: str) -> Json | None:
+    """What was seen of the change, before and after it went live."""
+    match recorded.event:
+        case MigrationsFound() as event:
+            return {
+                "event": "migrations", **base, "pending": list(event.pending), "destructive": list(event.destructive),
+                "irreversible": list(event.irreversible), "unknown": list(event.unknown), "trouble": event.trouble,
+            }  # fmt: skip
+        case SwitchedBack() as event:
+            return {"event": "taken back", **base, "release": event.release, "reason": event.reason, "url": url}
+        case VerdictReached() as event:
+            return {
+                "event": "verdict", **base, "stage": str(event.stage), "acts": event.acts, "note": event.note,
+                **observation(event.observation),
             }  # fmt: skip
         case _:
             return None

@@ -158,8 +158,9 @@ class Guard:
         live = view.live
         restored = _candidate(deploy.app, live, view)
         baseline = await self._baseline(deploy, live, before=_before(self._ledger, deploy))
+        watch = Watch(deploy.app, live.release, baseline, began=back_at, duration_s=_RESTORED_S)
         observer = Observer(
-            restored, Watch(deploy.app, live.release, baseline, began=back_at, duration_s=_RESTORED_S), old=None, engine=self._engine,
+            restored, watch, old=None, engine=self._engine,
             signals=self._signals, board=self._board, subject=f"{deploy.id}:restored", look_every_s=self._look_every_s,
         )  # fmt: skip
 

@@ -259,7 +259,7 @@ class Story:
         return ""
 
     async def _drain(self) -> str:
-        """Wait for what was live to finish, at most until the change is seen to do harm: the watch has begun already."""
+        """Wait for what was live to finish, at most until the change is seen to do harm: it is watched already."""
         draining = asyncio.ensure_future(self._engine.drain(self._candidate))
         try:
             watching = self._watch()

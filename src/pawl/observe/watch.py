@@ -46,7 +46,7 @@ class Watch:
 
     ``arms`` are the releases that serve side by side with it until :meth:`switched` is called; without any it serves
     alone from the beginning. ``duration_s`` is how long it is to be watched: new processes warm up, so latency is left
-    out for the first 30 s, or a third of a shorter watch. All state but the counts themselves is derived from the source, so a watch that was cut
+    out for the first 30 s, or a third of a shorter watch. All else is derived from the source, so a watch that was cut
     off is made again with the same arguments and comes to the same answer.
     """
 
