@@ -106,7 +106,6 @@ class _Line:
             self._channel = self._channel or self._connection.channel()
             return int(self._channel.queue_declare(queue, passive=True).message_count)
         except amqp.exceptions.NotFound:
-            self._channel = None
             return -1
         except Exception as error:  # a reply cut off in the middle can fail anywhere in the client
             raise _translated(error) from error
