@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -17,11 +17,18 @@ _LOOKS_EVERY_S = 30.0
 
 
 def follow(
-    lines: Iterable[Json], *, deploy: str, as_json: bool, to_live: bool = False, seen: list[Json] | None = None
+    lines: Iterable[Json],
+    *,
+    deploy: str,
+    as_json: bool,
+    to_live: bool = False,
+    seen: list[Json] | None = None,
+    good: Collection[str] = ("kept",),
 ) -> int:
     """Show the events of a deploy to its outcome; the exit status of the command that asked for it.
 
-    ``to_live``: only until it is live and the watch over it has begun. ``seen`` is added every event.
+    ``to_live``: only until it is live and the watch over it has begun. ``seen`` is added every event. ``good`` are
+    the outcomes that were wanted.
 
     Raises:
         Unreachable: pawld went away before the outcome.
@@ -35,7 +42,7 @@ def follow(
                 if seen is not None:
                     seen.append(line)
                 if line["event"] == "outcome":
-                    return 0 if line["outcome"] == "kept" else 1
+                    return 0 if line["outcome"] in good else 1
                 if to_live and line["event"] == "look" and line["canary_percent"] is None:
                     output.say(f"watched for {line['duration_s']:g} s from here on: pawl observe {deploy}")
                     return 0

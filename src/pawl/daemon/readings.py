@@ -93,13 +93,15 @@ def signals(source: LoggedSignals, app: str, query: SignalsQuery, *, now: float,
 
 
 def step(span_s: float, finest_s: int) -> int:
-    """The narrowest step, in seconds, that cuts a span into ``MOST_STEPS`` or fewer; the widest for what is longer.
+    """The narrowest step, in seconds, that cuts a span into about ``MOST_STEPS`` or fewer; the widest for the longest.
 
-    >>> step(900, 5), step(3600, 5), step(3600, 60), step(30 * 86_400, 60), step(5, 3600)
-    (15, 60, 60, 86400, 3600)
+    About, for a span "since an hour ago" is a little longer than an hour when the question arrives.
+
+    >>> step(900.1, 5), step(3600.1, 5), step(7200, 60), step(30 * 86_400, 60), step(5, 3600), step(400 * 86_400, 3600)
+    (15, 60, 300, 86400, 3600, 604800)
     """
     fitting = [one for one in STEPS_S if one >= finest_s and one % finest_s == 0]
-    return next((one for one in fitting if span_s <= one * MOST_STEPS), STEPS_S[-1])
+    return next((one for one in fitting if span_s < one * (MOST_STEPS + 1)), STEPS_S[-1])
 
 
 def normalised(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -16,19 +16,20 @@ from pawl.deploys.observing import BAD, Ending, Observed, Observer, Signals, rea
 from pawl.engines.base import Candidate, Observe
 from pawl.errors import PawlError
 from pawl.ledger.base import Ledger
-from pawl.ledger.events import MemoryExceeded, MigrationsFound, RestoredWatched, SwitchedBack, VerdictReached
+from pawl.ledger.events import CrashLoop, MemoryExceeded, MigrationsFound, RestoredWatched, SwitchedBack, VerdictReached
 from pawl.ledger.observations import Observation
 from pawl.ledger.records import AppView, DeployView, iso_utc
 from pawl.model import DeployKind, Live, Outcome, Stage
 from pawl.observe import expectations
 from pawl.observe.baseline import Baseline
-from pawl.observe.judge.findings import Verdict, VerdictKind
+from pawl.observe.judge.findings import VerdictKind
 from pawl.observe.judge.threshold import log_threshold
+from pawl.observe.judge.verdict import Judge
 from pawl.observe.watch import Watch
 
 _OTHER_RELEASES = 4
 _RESTORED_S = 120.0
-_MEMORY_BEFORE = timedelta(days=1)
+_DAY = timedelta(days=1)
 _BAD = {str(kind) for kind in BAD}
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Guard:
         self._limits = limits
         self._look_every_s = look_every_s
         self._observers: dict[str, Observer] = {}
+        self._unwanted: set[str] = set()
 
     # What the story asks
 
@@ -92,12 +94,15 @@ class Guard:
             observer.canary_percent = percent
             elapsed_s = (number - 1) * config.canary_step_s
             ending = await observer.run(
-                duration_s=number * config.canary_step_s, elapsed_s=elapsed_s, is_cut=self._cut(deploy)
-            )
+                duration_s=number * config.canary_step_s, elapsed_s=elapsed_s,
+                is_cut=lambda judge: self._is_step_cut(deploy, judge),
+            )  # fmt: skip
             if ending.verdict.kind in BAD:
                 return self._ruling(deploy, ending, config, old, Stage.CANARY)
-            if ending.is_cut and self._cutter(deploy, ending.verdict) not in (None, DeployKind.DEPLOY):
-                break  # somebody wants something else now: what they asked for comes after the switch
+            if deploy.id in self._unwanted:
+                why = f"withdrawn by hand after {ending.observation.elapsed_s:.0f} s: {ending.observation.why}"
+                seen = msgspec.structs.replace(ending.observation, why=why)
+                return VerdictReached(observation=seen, acts=True, stage=Stage.CANARY)
         observer.canary_percent = None
         return None
 
@@ -124,12 +129,15 @@ class Guard:
             ending = self._nothing_seen(observer, blind, config)
         else:
             passed_s = min(max(0.0, time.time() - switched), config.duration_s)
-            ending = await observer.run(duration_s=config.duration_s, elapsed_s=passed_s, is_cut=self._cut(deploy))
+            ending = await observer.run(
+                duration_s=config.duration_s, elapsed_s=passed_s, is_cut=lambda judge: self._is_cut(deploy, judge)
+            )
         return self._ruling(deploy, ending, config, old, Stage.OBSERVED)
 
     def forget(self, deploy: str) -> None:
         """The deploy has ended."""
         self._observers.pop(deploy, None)
+        self._unwanted.discard(deploy)
         self._board.clear(deploy)
 
     def way_back(self, deploy: DeployView) -> Candidate | None:
@@ -164,10 +172,10 @@ class Guard:
             signals=self._signals, board=self._board, subject=f"{deploy.id}:restored", look_every_s=self._look_every_s,
         )  # fmt: skip
 
-        def is_cut(verdict: Verdict) -> bool:
+        def is_cut(judge: Judge) -> bool:
             now = self._ledger.app(deploy.app)
             has_moved = now is None or now.live is None or now.live.since != live.since
-            return has_moved or verdict.kind is VerdictKind.KEEP
+            return has_moved or judge.verdict().kind is VerdictKind.KEEP
 
         passed_s = min(max(0.0, time.time() - back_at), _RESTORED_S)
         ending = await observer.run(duration_s=_RESTORED_S, elapsed_s=passed_s, is_cut=is_cut)
@@ -211,7 +219,8 @@ class Guard:
             signals=self._signals, board=self._board,
             expectations=[expectations.written(text) for text in deploy.options.expect],
             hard_limit=lambda: self._memory_passed(deploy.app, candidate.release, began),
-            limits=self._limits(deploy.app), look_every_s=self._look_every_s,
+            looped_before=self._looped_before(deploy.app, candidate.release, began), limits=self._limits(deploy.app),
+            look_every_s=self._look_every_s,
         )  # fmt: skip
 
     async def _baseline(self, deploy: DeployView, old: Live, *, before: float) -> Baseline:
@@ -256,7 +265,7 @@ class Guard:
     def _memory_passed(self, app: str, release: str, began: float) -> str:
         """The first time that the candidate grew beyond its limit, where the releases before it did not."""
         since = iso_utc(datetime.fromtimestamp(began, UTC))
-        day_before = iso_utc(datetime.fromtimestamp(began, UTC) - _MEMORY_BEFORE)
+        day_before = iso_utc(datetime.fromtimestamp(began, UTC) - _DAY)
         events = self._ledger.events(app=app, kinds={"memory_exceeded"}, newest_first=True, limit=50)
         recent = [item for item in events if item.at >= day_before]
         if any(isinstance(item.event, MemoryExceeded) and item.event.release != release for item in recent):
@@ -267,17 +276,32 @@ class Guard:
                 return f"memory: {item.event.instance} grew to {rss:.0f} MB, its limit is {limit:.0f} MB"
         return ""
 
+    def _looped_before(self, app: str, release: str, began: float) -> set[str]:
+        """The process types of other releases that died again and again in the day before."""
+        day_before = iso_utc(datetime.fromtimestamp(began, UTC) - _DAY)
+        events = self._ledger.events(app=app, kinds={"crash_loop"}, newest_first=True, limit=50)
+        found = [item.event for item in events if item.at >= day_before]
+        return {event.process for event in found if isinstance(event, CrashLoop) and event.release != release}
+
     # Cutting short
 
-    def _cut(self, deploy: DeployView) -> Callable[[Verdict], bool]:
-        return lambda verdict: self._cutter(deploy, verdict) is not None
+    def withdraw(self, deploy: str) -> None:
+        """Somebody does not want to see more of a canary."""
+        self._unwanted.add(deploy)
 
-    def _cutter(self, deploy: DeployView, verdict: Verdict) -> DeployKind | None:
-        """What a watch is given up for: a rollback or new settings at once, the next deploy once it is shown good."""
-        waiting = next((item for item in _waiting(self._ledger, deploy)), None)
-        if waiting is None or (waiting.kind is DeployKind.DEPLOY and verdict.kind is not VerdictKind.KEEP):
-            return None
-        return waiting.kind
+    def _is_cut(self, deploy: DeployView, judge: Judge) -> bool:
+        """A watch is given up for a rollback or new settings at once, for the next deploy once it is shown good."""
+        waiting = next(_waiting(self._ledger, deploy), None)
+        if waiting is None:
+            return False
+        return waiting.kind is not DeployKind.DEPLOY or judge.verdict().kind is VerdictKind.KEEP
+
+    def _is_step_cut(self, deploy: DeployView, judge: Judge) -> bool:
+        """A step of a canary is given up when it is unwanted, and for the next deploy once it is shown good."""
+        if deploy.id in self._unwanted:
+            return True
+        waiting = next(_waiting(self._ledger, deploy), None)
+        return waiting is not None and judge.verdict().kind is VerdictKind.KEEP
 
     # The ruling
 
@@ -288,7 +312,7 @@ class Guard:
             why = f"required and not met: {misses[0].text} ({misses[0].why})"
             shown = msgspec.structs.replace(shown, verdict=str(VerdictKind.ROLL_BACK), why=why)
         if ending.is_cut:
-            waiting = next(iter(_waiting(self._ledger, deploy)), None)
+            waiting = next(_waiting(self._ledger, deploy), None)
             by = f" by {waiting.kind} {waiting.id}" if waiting else ""
             shown = msgspec.structs.replace(shown, why=f"cut short{by} after {shown.elapsed_s:.0f} s: {shown.why}")
         if shown.verdict not in _BAD:
@@ -326,7 +350,7 @@ class Guard:
                 yield item
 
 
-def _waiting(ledger: Ledger, deploy: DeployView) -> Iterable[DeployView]:
+def _waiting(ledger: Ledger, deploy: DeployView) -> Iterator[DeployView]:
     return (item for item in ledger.unfinished() if item.app == deploy.app and item.id != deploy.id)
 
 

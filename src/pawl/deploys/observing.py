@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from pawl.observe.answers import Answer, evaluate
 from pawl.observe.baseline import Baseline
 from pawl.observe.expectations import Expectation
 from pawl.observe.judge.findings import Verdict, VerdictKind
+from pawl.observe.judge.verdict import Judge
 from pawl.observe.signals import SignalSource
 from pawl.observe.watch import Watch
 
@@ -65,7 +66,9 @@ async def read_baseline(signals: Signals, app: str, old: str, others: Sequence[s
 class Observer:
     """Watches one candidate. ``old`` is what serves beside it or stands by warm, None if nothing does.
 
-    ``limits`` is asked at every showing for what is passed persistently: memory, connections, queues.
+    ``hard_limit`` says which limit of its own it has passed, ``looped_before`` names the process types that died again
+    and again already in the releases before. ``limits`` is asked at every showing for what is passed persistently
+    around it: memory, connections, queues.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Observer:
         board: Board,
         expectations: Sequence[Expectation] = (),
         hard_limit: Callable[[], str] = lambda: "",
+        looped_before: Collection[str] = (),
         limits: Callable[[], Sequence[str]] = tuple,
         subject: str = "",
         look_every_s: float = LOOK_EVERY_S,
@@ -91,6 +95,7 @@ class Observer:
         self._board = board
         self._expectations = tuple(expectations)
         self._hard_limit = hard_limit
+        self._looped_before = looped_before
         self._limits = limits
         self._subject = subject or candidate.deploy
         self._look_every_s = look_every_s
@@ -106,7 +111,7 @@ class Observer:
         return bool(self._expectations)
 
     async def run(
-        self, *, duration_s: float, elapsed_s: float = 0.0, is_cut: Callable[[Verdict], bool] = lambda _verdict: False
+        self, *, duration_s: float, elapsed_s: float = 0.0, is_cut: Callable[[Judge], bool] = lambda _judge: False
     ) -> Ending:
         """Watch until the time is up, the verdict is final, or ``is_cut`` says so; ``elapsed_s`` has passed already."""
         began = time.monotonic() - elapsed_s
@@ -119,7 +124,7 @@ class Observer:
             await self._check_instances()
             judge = self.watch.judge
             is_over = elapsed_s >= duration_s or judge.is_final
-            is_given_up = not is_over and is_cut(judge.verdict())
+            is_given_up = not is_over and is_cut(judge)
             if is_over or is_given_up or elapsed_s - shown >= _SHOWN_EVERY_S:
                 shown = elapsed_s
                 observation = await self._observation(now, elapsed_s, duration_s, is_over=is_over)
@@ -145,8 +150,9 @@ class Observer:
         if passed := self._hard_limit():
             judge.fail(passed)
         condition = await self._engine.condition(self._candidate)
-        if condition.looping:
-            judge.fail(f"crash loop: {', '.join(condition.looping)} dies again and again")
+        looping = [name for name in condition.looping if name.partition(".")[0] not in self._looped_before]
+        if looping:
+            judge.fail(f"crash loop: {', '.join(looping)} dies again and again")
         if condition.healthy or not condition.instances:
             self._failed_probes, self._well_at = 0, time.monotonic()
             return

@@ -38,6 +38,7 @@ class Guarding(Watch, Protocol):
     """What the queue asks of the guard beyond the story."""
 
     def forget(self, deploy: str) -> None: ...
+    def withdraw(self, deploy: str) -> None: ...
     def is_restored_unwatched(self, deploy: DeployView) -> bool: ...
     async def watch_restored(self, deploy: DeployView) -> None: ...
 
@@ -85,14 +86,25 @@ class Deploys:
     def roll_back(self, app: str, *, to: str | None, asked_by: str) -> str:
         """Queue going back: to what was live before, or to the named release as it was last live.
 
+        While a candidate serves a part of the requests, going back is to withdraw it: the id is that deploy's.
+
         Raises:
             UsageError: there is nothing to go back to.
         """
         view = self._known(app)
+        if to is None and (canary := self._canary(app)):
+            self._guard.withdraw(canary)
+            return canary
         release, settings = self._rollback_target(view, to)
         commit = next((item.commit for item in self._ledger.releases(app) if item.release == release), None)
         return self._queue(
             app, DeployKind.ROLLBACK, release=release, commit=commit, settings=settings, asked_by=asked_by
+        )
+
+    def _canary(self, app: str) -> str | None:
+        """The deploy whose candidate serves a part of the app's requests just now."""
+        return next(
+            (item.id for item in self._ledger.unfinished() if (item.app, item.status) == (app, Stage.CANARY)), None
         )
 
     def _rollback_target(self, view: AppView, to: str | None) -> tuple[str, int]:

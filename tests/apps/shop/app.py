@@ -49,6 +49,8 @@ class Handler(BaseHTTPRequestHandler):
         body = f"{status} {path} of {os.environ.get('PAWL_RELEASE', '')}\n".encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Release", os.environ.get("PAWL_RELEASE", ""))
+        self.send_header("X-Release", os.environ.get("PAWL_RELEASE", ""))
         self.end_headers()
         self.wfile.write(body)
 

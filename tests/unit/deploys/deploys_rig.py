@@ -80,6 +80,8 @@ class Guard:
 
     def forget(self, deploy: str) -> None: ...
 
+    def withdraw(self, deploy: str) -> None: ...
+
     def is_restored_unwatched(self, _deploy: DeployView) -> bool:
         return False
 
