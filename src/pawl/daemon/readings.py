@@ -191,7 +191,7 @@ def _nearest(route: str, names: Sequence[str]) -> list[str]:
     for name in names:
         by_path.setdefault(_path(name), []).append(name)
     wanted = route if route.startswith("/") else _path(route)
-    near = difflib.get_close_matches(wanted, by_path, n=3, cutoff=0.3) or list(by_path)[:3]
+    near = difflib.get_close_matches(wanted, by_path, n=3, cutoff=0.5) or list(by_path)[:3]
     return [name for path in near for name in by_path[path]][:3]
 
 
