@@ -58,6 +58,8 @@ class Pawld:
         self.deploys = Deploys(self.ledger, self.engine, self.guard, before_switch=self._show_candidate, fault_point=at)
         self._stopping = asyncio.Event()
         self._leaves_running = False
+        self._shown: dict[str, str] = {}
+        self._showing = asyncio.Lock()
         self.started_at = datetime.now(UTC)
 
     async def start(self) -> None:
@@ -103,11 +105,19 @@ class Pawld:
         self._leaves_running = leaves_running
         self._stopping.set()
 
-    def routes(self, candidate: Candidate | None = None) -> list[Route]:
-        """The names each live app answers to, with a candidate's in place of its app's."""
+    def routes(self) -> list[Route]:
+        """The names each live app answers to, with a candidate's in place of its app's.
+
+        A candidate stays shown until its deploy has ended: another app's deploy must not take its names away meanwhile.
+        """
         releases = {app.name: app.live.release for app in self.ledger.apps() if app.live is not None}
-        if candidate is not None:
-            releases[candidate.app] = candidate.release
+        deploying = {
+            (deploy.app, release)
+            for deploy in self.ledger.unfinished()
+            for release in (deploy.release, deploy.from_live.release if deploy.from_live else "")
+        }
+        self._shown = dict(shown for shown in self._shown.items() if shown in deploying)
+        releases |= self._shown
         found = []
         for app, release in releases.items():
             try:
@@ -126,7 +136,17 @@ class Pawld:
         self.slots.assign_shares(app, shares)
 
     async def _show_candidate(self, candidate: Candidate) -> None:
-        await self.caddy.apply(self.routes(candidate))
+        self._shown[candidate.app] = candidate.release
+        await self.show_routes()
+
+    async def show_routes(self) -> None:
+        """Have the proxy know the names of every app.
+
+        Raises:
+            PawlError: it does not take them; what was served before is served on.
+        """
+        async with self._showing:  # what was read of the apps must not be applied after what was read later
+            await self.caddy.apply(self.routes())
 
     def url(self, app: str) -> str:
         """Where a browser on this machine finds the app."""

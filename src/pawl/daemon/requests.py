@@ -252,7 +252,7 @@ async def remove(pawld: Pawld, app: str) -> None:
     await pawld.deploys.cancel(app, "the app was removed")
     await pawld.engine.remove(app)
     pawld.ledger.append(AppRemoved(), app=app)
-    await pawld.caddy.apply(pawld.routes())
+    await pawld.show_routes()
     pawld.slots.remove(app)
     await pawld.store.let_go(app)
     for folder in (pawld.home.releases(app), pawld.home.settings(app), pawld.home.logs(app), pawld.home.door(app)):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pawl.errors import StateError
-from pawl.observe.baseline import STEP_S, Baseline, Counts, counts_between
+from pawl.observe.baseline import STEP_S, Baseline, Counts, counts_between, total
 from pawl.observe.judge.binomial import upper_bound
 from pawl.observe.judge.findings import Verdict
 from pawl.observe.judge.verdict import WARM_UP_BUCKETS, Judge
@@ -134,10 +134,14 @@ class Watch:
         """Note a hard fail when all requests fail: twenty at least, and more of them at the next look.
 
         The test needs three buckets of five seconds, by design; when nothing at all works there is nothing to weigh.
+        Where what serves beside it fails most requests too, the cause is elsewhere.
         """
         window = source.window(self.app, began=_floor(now) - STEP_S, ended=now, release=self.release)
         usual = self.baseline.references["errors"].usual
         fails = window.requests >= _LEAST_OF_AN_OUTAGE and window.errors == window.requests
+        if fails and self._switched is None:
+            beside = total(source, self.app, self._arms, window.began, now)
+            fails = beside.errors * 2 <= beside.requests
         if not fails or usual is None or usual > 1 / 2:
             self._failing_requests = 0
         elif self._failing_requests and window.requests != self._failing_requests:

@@ -50,7 +50,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Release", os.environ.get("PAWL_RELEASE", ""))
-        self.send_header("X-Release", os.environ.get("PAWL_RELEASE", ""))
         self.end_headers()
         self.wfile.write(body)
 
