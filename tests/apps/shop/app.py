@@ -1,6 +1,6 @@
 """A shop of the standard library alone with seeded faults: the file FAULTS of its commit says what is wrong with it.
 
-``/``, ``/items/N`` and ``/search`` answer after 150 ms or so, ``/healthz`` tells how it is. FAULTS is JSON:
+``/``, ``/items/N`` and ``/search`` answer after 150 ms or so (``usual_s``), ``/healthz`` tells how it is. FAULTS:
 
 ``errors``       share of requests (0..1) answered with 500, on the path ``on`` or all, ``after_s`` from the start on
 ``slower``       factor by which all take longer
@@ -26,7 +26,7 @@ from pathlib import Path
 FAULTS = json.loads(Path(__file__).with_name("FAULTS").read_text())
 DOWN = Path(os.environ.get("PAWL_DATA", "/nowhere")) / "down"
 BEGAN = time.monotonic()
-USUAL_S = 0.150
+USUAL_S = FAULTS.get("usual_s", 0.150)
 leak = []
 
 
