@@ -16,6 +16,8 @@ from pawl.observe.tally import merged
 _LAG_S = 2.0
 """A bucket is looked at so long after its end: its last lines are counted by then."""
 _MOST_BEHIND_S = 30.0
+_MOST_FED_S = 7000.0
+"""Of a watch that was cut off long ago: buckets of five seconds are kept for two hours."""
 _LEAST_OF_AN_OUTAGE = 20
 _ROUTES_SHOWN = 5
 _LEAST_FOR_ROUTE = 20
@@ -71,6 +73,7 @@ class Watch:
         self._arms = tuple(one for one in arms if one != release)
         self._switched = None if self._arms else began
         self._next = _floor(began)
+        self._taken: dict[tuple[bool, int, int], Counts] = {}
         self._failing_requests = 0
         self.ailing = ""
 
@@ -102,6 +105,7 @@ class Watch:
     def feed(self, source: SignalSource, now: float) -> None:
         """Take in the buckets that are complete by now."""
         ended = _floor(now - _LAG_S)
+        self._next = max(self._next, _floor(ended - _MOST_FED_S))
         if ended <= self._next:
             return
         try:
@@ -114,9 +118,11 @@ class Watch:
                 self._next += STEP_S
             return
         step_s = round((ended - self._next) / max(1, len(mine)))
-        for number, one in enumerate(mine):
-            beside = others[number] if number < len(others) else None
-            is_shared = self._switched is None or self._next + number * step_s < self._switched
+        for number, counted in enumerate(mine):
+            at = self._next + number * step_s
+            one = self._fresh(counted, (True, at, step_s))
+            beside = self._fresh(others[number], (False, at, step_s)) if number < len(others) else None
+            is_shared = self._switched is None or at < self._switched
             if beside is not None and is_shared:
                 self.judge.add_arms(
                     one.requests, one.events, other_requests=beside.requests, other_counts=beside.events
@@ -124,6 +130,15 @@ class Watch:
             else:
                 self.judge.add(one.requests, one.events)
         self._next = ended
+
+    def _fresh(self, one: Counts, bucket: tuple[bool, int, int]) -> Counts:
+        """What a bucket has that was not taken in yet: after the clock was set back its time comes twice."""
+        known = self._taken.get(bucket)
+        self._taken[bucket] = one
+        if known is None:
+            return one
+        events = {name: count - known.events.get(name, 0) for name, count in one.events.items()}
+        return Counts(one.requests - known.requests, events)
 
     def _beside(self, source: SignalSource, ended: float) -> list[Counts]:
         if not self._arms or (self._switched is not None and self._next >= self._switched):

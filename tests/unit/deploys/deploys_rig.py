@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from pawl.deploys.queue import Deploys
+from pawl.deploys.queue import Deploys, Guarding
 from pawl.engines.base import Candidate
 from pawl.engines.fake import Blueprint, FakeEngine
 from pawl.errors import StateError
+from pawl.ledger.base import Clock
 from pawl.ledger.events import AppCreated, DeployOptions, VerdictReached
 from pawl.ledger.memory import MemoryLedger
 from pawl.ledger.records import DeployView, Entry, Recorded
@@ -42,8 +43,8 @@ class TickingClock:
 class FlakyLedger(MemoryLedger):
     """A ledger whose disk is full when it is asked to record the n-th time from now."""
 
-    def __init__(self) -> None:
-        super().__init__(clock=TickingClock())
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock=clock)
         self.fails_after: int | None = None
 
     def append_many(self, entries: Iterable[Entry]) -> list[Recorded]:
@@ -91,11 +92,13 @@ class Guard:
 class Rig:
     """Everything that outlives a pawld, and the pawld of now."""
 
-    def __init__(self, engine: Callable[..., FakeEngine] = FakeEngine) -> None:
+    def __init__(self, engine: Callable[..., FakeEngine] = FakeEngine, *, clock: Clock | None = None) -> None:
         self._made: dict[str, Blueprint] = {}
-        self.ledger = FlakyLedger()
+        self.ledger = FlakyLedger(clock or TickingClock())
         self.engine = engine(lambda commit: self._made[commit.sha], route=self._route)
         self.guard = Guard()
+        self.real_guard: Guarding | None = None
+        self._actions: dict[str, Callable[[], None]] = {}
         self.routes: dict[str, list[str]] = {}
         self.points: list[str] = []
         self.kill_at: int | None = None
@@ -106,7 +109,7 @@ class Rig:
         return Deploys(
             self.ledger,
             self.engine,
-            self.guard,
+            self.real_guard or self.guard,
             before_switch=self._before_switch,
             fault_point=self._reached,
             retry_s=0,
@@ -119,8 +122,19 @@ class Rig:
         if self.fault_in_proxy is not None:
             raise self.fault_in_proxy
 
+    def use(self, guard: Guarding) -> None:
+        """Have deploys watched by a guard that looks for itself."""
+        self.real_guard = guard
+        self.deploys = self._pawld()
+
+    def at(self, point: str, action: Callable[[], None]) -> None:
+        """Do something when this fault point is reached next."""
+        self._actions[point] = action
+
     def _reached(self, point: str) -> None:
         self.points.append(point)
+        if action := self._actions.pop(point, None):
+            action()
         if self.kill_at is not None and len(self.points) > self.kill_at:
             self.kill_at = None
             raise Killed(point)
