@@ -137,8 +137,8 @@ class Watch:
         self._taken[bucket] = one
         if known is None:
             return one
-        events = {name: count - known.events.get(name, 0) for name, count in one.events.items()}
-        return Counts(one.requests - known.requests, events)
+        events = {name: max(0, count - known.events.get(name, 0)) for name, count in one.events.items()}
+        return Counts(max(0, one.requests - known.requests), events)
 
     def _beside(self, source: SignalSource, ended: float) -> list[Counts]:
         if not self._arms or (self._switched is not None and self._next >= self._switched):
