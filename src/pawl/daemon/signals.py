@@ -46,7 +46,7 @@ class Signals:
         self._store = _opened(self._path)
         self._counting = Counting(self._store, home.log / "access.log")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="signals")
-        self._source: LoggedSignals | None = None
+        self._read: SignalStore | None = None
         self._gauges = ProcessGauges()
         self.fed = Fed()
 
@@ -126,12 +126,13 @@ class Signals:
         Raises:
             StateError: the store cannot be read; and what the question itself raises.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._reader, lambda: question(self._read()))
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._answer, question)
 
-    def _read(self) -> LoggedSignals:
-        if self._source is None:
-            self._source = LoggedSignals(SignalStore(self._path), lambda: self._counting.trouble)
-        return self._source
+    def _answer(self, question: Callable[[LoggedSignals], Answer]) -> Answer:
+        if self._read is None:
+            self._read = SignalStore(self._path)
+        with self._read.snapshot():
+            return question(LoggedSignals(self._read, lambda: self._counting.trouble))
 
     def close(self) -> None:
         """Count what the log holds by now and let go of the files."""

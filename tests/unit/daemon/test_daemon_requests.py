@@ -214,7 +214,7 @@ def test_a_deploy_is_queued_with_its_change_and_its_authors(place: Path) -> None
         repo = repository(place / "my app")
         shas = [repo.commit(f"Change {number}", Procfile=f"web: run {number}\n") for number in range(3)]
         push(shas[-1], pawld.home.store, cwd=repo.path)
-        body = {"commit": shas[-1], "folder": "My App", "asked_by": "Ada", "expect": ["p95 < 1"], "observe": False}
+        body = {"commit": shas[-1], "folder": "My App", "asked_by": "Ada", "expect": ["p95(*) < 1s"], "observe": False}
         assert (await call(pawld, "POST", "/v1/app-of", body=body))[1] == {"app": "my-app"}
         status, answer = await call(pawld, "POST", "/v1/deploys", body=body)
         assert (status, answer) == (200, {"app": "my-app", "deploy": "d1"})
@@ -226,7 +226,7 @@ def test_a_deploy_is_queued_with_its_change_and_its_authors(place: Path) -> None
         await pawld.deploys.stop()
         view = pawld.ledger.deploy("d1")
         assert view is not None
-        assert (view.options.expect, view.options.observe) == (("p95 < 1",), False)
+        assert (view.options.expect, view.options.observe) == (("Expect: p95(*) < 1s",), False)
 
     play(place, scene)
 

@@ -213,6 +213,19 @@ class SignalStore:
         return {number: route for number, route in [(0, OTHER), *found] if wanted(route)}
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read within is of one moment, whatever another connection writes meanwhile.
+
+        Without it a query of two levels could meet a roll-up between them and count a bucket twice.
+        """
+        with self._reading() as db:
+            db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                db.execute("COMMIT")
+
+    @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if self._db is None:
             raise StateError(f"the signal store {self._path} is closed")
