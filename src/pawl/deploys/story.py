@@ -110,6 +110,7 @@ class Story:
             StateError: the ledger could not be written; the deploy is to be taken up again.
         """
         try:
+            self._mind_canary()
             for stage, step in self._stages().items():
                 await self._go_through(stage, step)
             verdict = self._verdict(Stage.OBSERVED)
@@ -252,6 +253,12 @@ class Story:
         if verdict.acts:
             raise _Withdrawn(verdict)
         return verdict.observation.verdict
+
+    def _mind_canary(self) -> None:
+        """Raise _Withdrawn where an earlier pawld has judged so: the candidate need not come up once more for it."""
+        verdict = None if self._is_switched else self._verdict(Stage.CANARY)
+        if verdict is not None and verdict.acts:
+            raise _Withdrawn(verdict)
 
     async def _switch(self) -> str:
         await self._before_switch(self._candidate)
