@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from pawl.observe.judge.calibration import calibrated
-from pawl.observe.judge.latency import slow_count, slow_line
+from pawl.observe.judge.latency import slow_line
 from pawl.observe.judge.power import smallest_detectable
 from pawl.observe.judge.reference import NOTHING, WANTED_REQUESTS, Reference, reference
-from pawl.observe.signals import KNOWN, SignalSource, Window
+from pawl.observe.signals import KNOWN, Window
 from pawl.observe.tally import Tally, merged
 
 STEP_S = 5
@@ -19,6 +20,21 @@ _REACHES_S = (_HOUR_S, 6 * _HOUR_S, 24 * _HOUR_S, 72 * _HOUR_S, 168 * _HOUR_S)
 _SCATTER_S = 7000.0  # of the two hours for which buckets of five seconds are kept
 _RECENT_S = 300.0
 _SLOW = {"slow50": 0.5, "slow95": 0.95}
+
+SCATTER_S, LONGEST_S = _SCATTER_S, _REACHES_S[-1]
+"""How far back a baseline looks in buckets, and how far in all."""
+
+
+class Past(Protocol):
+    """The part of a :class:`pawl.observe.signals.SignalSource` that a baseline is read from."""
+
+    def finest_step_s(self, began: float) -> int: ...
+    def window(
+        self, app: str, *, began: float, ended: float, release: str | None = None, route: str | None = None
+    ) -> Window: ...
+    def buckets(
+        self, app: str, *, began: float, ended: float, step_s: int, release: str | None = None, route: str | None = None
+    ) -> list[Window]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,7 @@ class Counts:
     events: Mapping[str, int]
 
 
-def read(source: SignalSource, app: str, releases: Sequence[str], *, before: float) -> Baseline:
+def read(source: Past, app: str, releases: Sequence[str], *, before: float) -> Baseline:
     """The baseline of an app at a time, from what these releases served: those that were kept, never one that failed.
 
     It reaches back an hour at least and a week at most, until it has enough requests. How much counts scatter is taken
@@ -87,7 +103,7 @@ def read(source: SignalSource, app: str, releases: Sequence[str], *, before: flo
 
 
 def counts_between(
-    source: SignalSource, app: str, releases: Sequence[str], began: float, ended: float, edges: Mapping[str, float]
+    source: Past, app: str, releases: Sequence[str], began: float, ended: float, edges: Mapping[str, float]
 ) -> list[Counts]:
     """What these releases served in each bucket of the span, as the judge takes it."""
     step_s = max(STEP_S, source.finest_step_s(began))
@@ -97,14 +113,14 @@ def counts_between(
         totals.append(source.buckets(app, began=began, ended=ended, step_s=step_s, release=release))
         known.append(source.buckets(app, began=began, ended=ended, step_s=step_s, release=release, route=KNOWN))
     return [
-        _counts(merged(window.tally for window in parts), merged(window.tally for window in named), edges)
+        counts_of(merged(window.tally for window in parts), merged(window.tally for window in named), edges)
         for parts, named in zip(zip(*totals, strict=True), zip(*known, strict=True), strict=True)
     ]
 
 
-def _counts(tally: Tally, known: Tally, edges: Mapping[str, float]) -> Counts:
-    by_edge = tally.latencies.by_edge() if edges else {}
-    events = {name: slow_count(by_edge, edge) for name, edge in edges.items()}
+def counts_of(tally: Tally, known: Tally, edges: Mapping[str, float]) -> Counts:
+    """One bucket as the judge takes it; ``known`` is what of it went to known routes, ``edges`` a baseline's lines."""
+    events = {name: tally.latencies.count_from(edge) for name, edge in edges.items()}
     return Counts(
         tally.requests,
         {"errors": tally.errors, "not_found": min(tally.requests, known.by_status["404"]), **events},
@@ -112,7 +128,7 @@ def _counts(tally: Tally, known: Tally, edges: Mapping[str, float]) -> Counts:
 
 
 def _buckets(
-    source: SignalSource, app: str, releases: Sequence[str], before: float, edges: Mapping[str, float]
+    source: Past, app: str, releases: Sequence[str], before: float, edges: Mapping[str, float]
 ) -> list[Counts]:
     found = counts_between(source, app, releases, before - _SCATTER_S, before, edges)
     first = next((number for number, one in enumerate(found) if one.requests), 0)
@@ -120,7 +136,7 @@ def _buckets(
 
 
 def total(
-    source: SignalSource, app: str, releases: Sequence[str], began: float, ended: float, route: str | None = None
+    source: Past, app: str, releases: Sequence[str], began: float, ended: float, route: str | None = None
 ) -> Window:
     """What these releases served in the span, together."""
     windows = [source.window(app, began=began, ended=ended, release=one, route=route) for one in releases]

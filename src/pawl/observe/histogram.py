@@ -15,6 +15,7 @@ Source of the idea: Masson, Rim, Lee: DDSketch (VLDB 2019, arXiv 1908.10693), wi
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,6 +44,9 @@ def edge(bucket: int) -> float:
 def edge_after(value_s: float) -> float:
     """Where the bucket that holds a time ends: the edge that "slower than ``value_s``" is snapped to."""
     return edge(bucket_of(value_s) + 1)
+
+
+_EDGES = tuple(map(edge, range(BUCKETS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,37 @@ class Histogram:
     def above(self, value_s: float) -> int:
         """How many times lie beyond the bucket that holds ``value_s``, that is at or after :func:`edge_after` it."""
         return sum(lanes.counted(lanes.from_lane(self.buckets, bucket_of(value_s) + 1)))
+
+    def count_from(self, edge_s: float) -> int:
+        """How many times lie in buckets that begin at or beyond ``edge_s``: what is slow to the judge.
+
+        The same as ``judge.latency.slow_count(histogram.by_edge(), edge_s)``, in a twentieth of the time.
+        """
+        return sum(lanes.counted(lanes.from_lane(self.buckets, bisect_left(_EDGES, edge_s))))
+
+    def scaled(self, factor: float) -> Histogram:
+        """What it would be had everything taken ``factor`` times as long, at most another 1 % off.
+
+        The growth of the buckets is the same everywhere, so all counts move by ``ln(factor) / ln(1.02)`` buckets,
+        rounded; what leaves the histogram counts in its first or last bucket.
+
+        >>> Histogram.of_values([0.010, 0.020]).scaled(2) == Histogram.of_values([0.020, 0.040])
+        True
+
+        Raises:
+            ValueError: the factor is not a finite number above 0.
+        """
+        if not (factor > 0 and math.isfinite(factor)):
+            raise ValueError(f"times cannot be scaled by {factor}")
+        by = round(math.log(factor) * SCALE)
+        if by < 0:
+            moved = lanes.from_lane(self.buckets, -by)
+            below = self.buckets - lanes.to_lane(moved, -by)
+            return Histogram(moved + lanes.of([sum(lanes.counted(below))]))
+        moved = lanes.to_lane(self.buckets, by)
+        beyond = lanes.from_lane(moved, BUCKETS)
+        last = lanes.to_lane(lanes.of([sum(lanes.counted(beyond))]), BUCKETS - 1)
+        return Histogram(moved - lanes.to_lane(beyond, BUCKETS) + last)
 
     def share_above(self, value_s: float) -> float | None:
         """:meth:`above` as a share (0..1); None without any."""

@@ -56,6 +56,11 @@ def from_lane(lanes: int, index: int) -> int:
     return lanes >> (_BITS * index)
 
 
+def to_lane(lanes: int, index: int) -> int:
+    """The counters moved up so that number 0 becomes ``index``; those below are 0."""
+    return lanes << (_BITS * index)
+
+
 def pack(lanes: int) -> bytes:
     """The counters as few bytes, of which the first ``HEAD_BYTES`` say where and how many."""
     first = ((lanes & -lanes).bit_length() - 1) // _BITS if lanes else 0
