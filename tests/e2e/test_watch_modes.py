@@ -1,0 +1,140 @@
+"""What is done about what was seen: by mode, for what was taken back before, and when somebody wants something else."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.watch_rig import Json, Scene, Scenes, Shop, Watched, playing
+from tests.support import Pawl, eventually
+
+
+def bad_change_in(mode: str, name: str) -> Scene:
+    def play(pawl: Pawl, folder: Path) -> Watched:
+        shop = Shop.opened(pawl, folder, name)
+        with shop.load(rate=30, before_s=10):
+            shop.observe = f'duration_s = 40\nmode = "{mode}"'
+            shop.change("Break half of it", errors=0.5)
+            return shop.deploy()
+
+    return play
+
+
+def not_observed(pawl: Pawl, folder: Path) -> Watched:
+    shop = Shop.opened(pawl, folder, "blind", observe="duration_s = 90")
+    with shop.load(rate=10, before_s=2):
+        shop.change("Break half of it", errors=0.5)
+        return shop.deploy("--no-observe")
+
+
+def deployed_again(pawl: Pawl, folder: Path) -> tuple[Watched, Watched]:
+    shop = Shop.opened(pawl, folder, "again", observe="duration_s = 40")
+    with shop.load(rate=30, before_s=10):
+        shop.change("Break half of it", errors=0.5)
+        return shop.deploy(), shop.deploy()
+
+
+def rolled_back_meanwhile(pawl: Pawl, folder: Path) -> tuple[Watched, Json, float]:
+    shop = Shop.opened(pawl, folder, "unloved", observe="duration_s = 120")
+    with shop.load(rate=20, before_s=15) as tally:
+        shop.change("Change something")
+        before = shop.live()
+        deploying = shop.begin()
+        served = tally.served
+        eventually(lambda: tally.served > served + 100, within_s=60)
+        asked = time.monotonic()
+        rollback = pawl.run("rollback", shop.name, "--json")
+        took_s = time.monotonic() - asked
+        assert rollback.returncode == 0, rollback.stderr
+        watched = shop.finish(deploying, before=before)
+        (last, *_) = pawl.json("deploys", shop.name)["deploys"]
+        return watched, last, took_s
+
+
+def pushed(pawl: Pawl, folder: Path) -> tuple[subprocess.CompletedProcess[str], Json, str, str, Json]:
+    """``git push``, what is known of its deploy then, who serves then, who should, and how it ended."""
+    shop = Shop.opened(pawl, folder, "pushed", observe="duration_s = 30")
+    pawl.ok("init", shop.repo.path)
+    with shop.load(rate=20, before_s=15):
+        shop.change("Change something")
+        push = subprocess.run(
+            ["git", "push", "pawl", "main"], cwd=shop.repo.path, env=pawl.environ(), capture_output=True, text=True,
+            timeout=120,
+        )  # fmt: skip
+        (then, *_) = pawl.json("deploys", shop.name)["deploys"]
+        live = shop.live()
+        seen = eventually(lambda: (now := shop.seen(then["deploy"]))["outcome"] and now, within_s=120)
+        return push, then, live, shop.head(), seen
+
+
+@pytest.fixture(scope="module")
+def scenes(machine: Pawl) -> Iterator[Scenes]:
+    scenes = {
+        "ask": bad_change_in("ask", "asks"), "observe": bad_change_in("observe", "observes"),
+        "off": bad_change_in("off", "unwatched"), "not observed": not_observed, "again": deployed_again,
+        "rolled back": rolled_back_meanwhile, "pushed": pushed,
+    }  # fmt: skip
+    with playing(machine, scenes) as played:
+        yield played
+
+
+@pytest.mark.parametrize("mode", ["ask", "observe"])
+def test_a_bad_change_is_told_and_left_where_the_mode_says_so(scenes: Scenes, mode: str) -> None:
+    watched = scenes[mode]
+    watched.assert_kept()
+    assert watched.verdict["verdict"] in ("roll back", "hard fail")
+    assert not watched.verdict["acts"]
+    assert watched.verdict["note"].startswith(f'mode = "{mode}"')
+    assert watched.last["reason"] == watched.verdict["note"]
+    assert not watched.events("taken back")
+
+
+def test_where_a_person_is_asked_the_way_back_is_named(scenes: Scenes) -> None:
+    assert scenes["ask"].verdict["note"].endswith("pawl rollback asks")
+
+
+@pytest.mark.parametrize("scene", ["off", "not observed"])
+def test_nothing_is_watched_that_is_not_to_be(scenes: Scenes, scene: str) -> None:
+    watched = scenes[scene]
+    watched.assert_kept()
+    assert watched.seen["verdicts"] == []
+    assert not watched.events("look")
+    assert watched.events("stage", stage="observed")[0]["detail"] == "not watched"
+
+
+def test_what_somebody_deploys_again_after_it_was_taken_back_stays(scenes: Scenes) -> None:
+    first, second = scenes["again"]
+    assert first.last["outcome"] == "rolled back"
+    second.assert_kept()
+    assert second.verdict["verdict"] in ("roll back", "hard fail")
+    assert not second.verdict["acts"]
+    assert f"it was taken back once already, by deploy {first.deploy}" in second.verdict["note"]
+
+
+def test_a_rollback_does_not_wait_for_the_watch(scenes: Scenes) -> None:
+    watched, rollback, took_s = scenes["rolled back"]
+    assert (rollback["kind"], rollback["outcome"], rollback["release"]) == ("rollback", "kept", watched.before)
+    assert took_s < 10
+    assert watched.serving == {watched.before}
+
+
+def test_the_watch_that_was_cut_short_says_by_what(scenes: Scenes) -> None:
+    watched, rollback, _ = scenes["rolled back"]
+    assert watched.last["outcome"] == "kept"
+    assert watched.verdict["why"].startswith(f"cut short by rollback {rollback['deploy']} after ")
+    assert watched.verdict["elapsed_s"] < watched.verdict["duration_s"]
+
+
+def test_a_push_returns_once_the_change_is_live_while_the_watch_goes_on(scenes: Scenes) -> None:
+    push, then, live, release, seen = scenes["pushed"]
+    assert push.returncode == 0, push.stderr
+    assert then["outcome"] is None
+    assert live == release == then["release"]
+    assert re.search(rf"remote: watched for 30 s from here on: pawl observe {then['deploy']}", push.stderr)
+    assert seen["outcome"] == "kept"
+    assert seen["verdicts"][-1]["elapsed_s"] >= 20
