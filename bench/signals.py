@@ -3,8 +3,8 @@
 The store is made here as counting would have left it: every minute of 30 days with 12,000 requests over 50 routes,
 hours and days rolled up from them, the last two hours in 5 s as well, and 25 gauges a minute. Traffic is either spread
 by Zipf's law (the busiest route has 22 %) or evenly, which is the worst there is for the size; latencies are
-log-normal with a sigma of 0.8, each route around a middle of its own. What is asked for is what `pawl signals` asks
-for: the app's window and all of its routes. Each figure is the median of 9.
+log-normal with a sigma of 0.8, each route around a middle of its own. The target is for all that `pawl signals` shows;
+some of its parts are beside it. Each figure is the median of 9.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from contextlib import closing
 from pathlib import Path
 
 from bench.report import Result, Target, median
+from pawl.daemon.readings import SignalsQuery
+from pawl.daemon.readings import signals as answer
 from pawl.observe.gauges import Reading
 from pawl.observe.histogram import bucket_of
 from pawl.observe.paths import Known
@@ -35,6 +37,7 @@ _PER_S = 200
 _ROUTES = 50
 _RELEASE = 3
 _APP, _GAUGED = 1, 25
+_ALL = "all that `pawl signals --since 30d` shows, as pawld works it out"
 _DRAWS = 40  # this many different minutes are drawn; each minute of the store is one of them
 
 
@@ -51,10 +54,10 @@ def measure() -> Result:
         rows += [[name, what, f"{median(times) * 1000:.1f} ms ({min(times) * 1000:.1f}–{max(times) * 1000:.1f})"]
                  for what, times in took.items()]  # fmt: skip
         rows.append([name, "the store", f"{size_mb:.0f} MB"])
-        both_ms = 1000 * (median(took["the app, 30 days"]) + median(took["every route, 30 days"]))
+        all_ms = 1000 * median(took[_ALL])
         targets += [
-            Target(f"signals over 30 days of {_PER_S} requests/s, app and routes ({name})", f"{both_ms:.0f} ms",
-                   "≤ 100 ms", both_ms <= 100),
+            Target(f"`pawl signals` over 30 days of {_PER_S} requests/s, all it shows ({name})", f"{all_ms:.0f} ms",
+                   "≤ 100 ms", all_ms <= 100),
             Target(f"the store of it ({name})", f"{size_mb:.0f} MB", "≤ 200 MB", size_mb <= 200),
         ]  # fmt: skip
     return Result(["traffic", "", "measured"], rows, targets)
@@ -62,7 +65,9 @@ def measure() -> Result:
 
 def _asked(signals: LoggedSignals) -> dict[str, list[float]]:
     began, ended = _ENDED - _DAYS * DAY_S, _ENDED
+    query = SignalsQuery(since=float(began))
     questions: dict[str, Callable[[], object]] = {
+        _ALL: lambda: answer(signals, "demo", query, now=float(ended), releases=["r1"]),
         "the app, 30 days": lambda: _shown(signals.window("demo", began=began, ended=ended)),
         "every route, 30 days": lambda: [_shown(one) for one in signals.routes("demo", began=began, ended=ended)],
         "one route, 30 days": lambda: _shown(signals.window("demo", began=began, ended=ended, route="GET /part7/")),

@@ -3,8 +3,8 @@
 A shop of the standard library (`tests/apps/shop`) with seeded faults is deployed under a steady 20 requests a second,
 after 40 s of traffic; times are those of the access log, from the candidate's first request to its last. First a change
 that breaks 20 % of the requests, which the test has to see; then one that fails every request, and one whose health
-check fails with all else some seconds after the switch, which are hard fails: from the first failed request to the last.
-The memory of pawld is the most that was seen in all of that, with counting, gauges and the judge at work.
+check fails with all else some seconds after the switch: hard fails, from the first failed request to the last. The
+memory of pawld is read after all of that.
 
 Counting on against off: `wrk` on gunicorn through Pawl's proxy, 32 connections, by turns with pawld at work and with
 pawld stopped (SIGSTOP; Caddy needs it for nothing), ratios taken within a round. Counting, wrk and the app share two

@@ -27,6 +27,7 @@ MOST_ROWS = 20
 """Of routes and of releases, the busiest first."""
 
 _USUAL_S = 3600.0
+_COARSE_S = 3600
 _KEPT_S = LEVELS[-1].kept_s
 _MARGIN_S = 60.0  # the store's clock moves on between two questions, and a span may pass out of a level meanwhile
 _UNITS = {"rss": "rss_bytes", "cpu": "cpu_cores", "memory_available": "memory_available_bytes"}
@@ -45,13 +46,17 @@ def signals(source: LoggedSignals, app: str, query: SignalsQuery, *, now: float,
     """The answer for one app; ``releases`` are those it ever had. Blocks for up to a tenth of a second.
 
     The span is widened to whole buckets of what is kept, and cut to what is kept at all: ``began`` and ``ended`` say
-    what is covered. ``buckets`` are whole steps, so the first may begin before ``began``.
+    what is covered, and a span of days begins with a whole step. ``buckets`` are whole steps, so the first may begin
+    before ``began``.
 
     Raises:
         UsageError: no such span, release or route.
         StateError: the store cannot be read.
     """
     began, ended = _span(query, now)
+    step_s = step(ended - began, source.finest_step_s(began - _MARGIN_S))
+    if step_s >= _COARSE_S:  # a long span begins with a whole step: its first hours would cost as much as all the rest
+        began = max(began // step_s * step_s, now - _KEPT_S)
     served = source.releases(app, began=began, ended=ended)
     release = _release(app, query.release, [*releases, *(one.release or UNKNOWN for one in served)])
     served = [one for one in served if release in (None, one.release)]
@@ -64,7 +69,6 @@ def signals(source: LoggedSignals, app: str, query: SignalsQuery, *, now: float,
     # The whole is the sum of its releases: asked for by itself it would cost one more reading of all rows.
     first, last = source.widened(began, ended)
     window = Window(app, first, last, merged(one.tally for one in served), release, route)
-    step_s = step(ended - began, source.finest_step_s(began - _MARGIN_S))
     buckets = source.buckets(app, began=began, ended=ended, step_s=step_s, release=release, route=route)
     return {
         "app": app,
