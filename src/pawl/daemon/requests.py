@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -106,8 +107,11 @@ async def _expectations(
 ) -> tuple[str, ...]:
     """What was asked for and what the commits of the change say in their trailers, as it is kept with the deploy."""
     found = [expectations.written(text) for text in request.expect]
-    for message in reversed(await pawld.store.messages(change)):
-        found += expectations.from_message(message)
+    newest, *earlier = await pawld.store.messages(change)
+    for message in reversed(earlier):
+        with suppress(UsageError):  # it was refused when it was deployed, and what has been pushed cannot be mended
+            found += expectations.from_message(message)
+    found += expectations.from_message(newest)
     for one in found:
         if one.is_of_processes and one.subject is not None and one.subject not in config.processes:
             raise UsageError(
