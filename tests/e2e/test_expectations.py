@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,3 +168,13 @@ def test_a_process_type_that_the_app_does_not_have_is_refused_with_those_it_has(
     error = refused(quiet).stderr
     assert "rss(workr) < 120MB" in error
     assert "it has: web" in error
+
+
+def test_a_malformed_trailer_of_an_earlier_commit_does_not_block_the_next_one(quiet: Shop) -> None:
+    quiet.change("Say it badly\n\nExpect: p95(/) < 80\n")
+    refused(quiet)
+    quiet.change("Say it well\n\nExpect: p95(/) < 80ms\n")
+    done = quiet.pawl.run("deploy", quiet.repo.path, "--no-observe", "--json")
+    assert done.returncode == 0, done.stderr
+    deploy = json.loads(done.stdout.splitlines()[-1])["deploy"]
+    assert quiet.pawl.json("observe", deploy)["expect"] == ["Expect: p95(/) < 80ms"]
