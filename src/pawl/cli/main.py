@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "releases": ("releases", "Look", "The releases of an app, newest first."),
     "deploys": ("deploys", "Look", "The deploys of an app, newest first."),
     "signals": ("signals", "Look", "Requests, errors, latency and saturation of an app, for any span."),
+    "backtest": ("backtest", "Look", "How often the judge would have been wrong on an app's own history."),
     "logs": ("logs", "Look", "What an app's instances, builds, tests and tasks wrote."),
     "run": ("run", "Settings", "Run a command in the live release with its production environment."),
     "env": ("env", "Settings", "Set, unset and list environment variables."),

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from pawl import __version__
-from pawl.daemon import readings, requests, shapes, streams
+from pawl.daemon import backtesting, readings, requests, shapes, streams
 from pawl.daemon.pawld import Pawld
 from pawl.deploys.story import from_os
 from pawl.errors import PawlError, UsageError
@@ -50,6 +50,7 @@ class Api:
             ("GET", f"{app}/releases", self.releases),
             ("GET", f"{app}/deploys", self.deploys),
             ("GET", f"{app}/signals", self.signals),
+            ("GET", f"{app}/backtest", self.backtest),
             ("GET", f"{app}/logs", self.logs),
             ("GET", f"{app}/run", self.run),
             ("GET", f"{app}/env", self.env),
@@ -129,6 +130,10 @@ class Api:
                 lambda source: readings.signals(source, app, query, now=time.time(), releases=releases)
             )
         )
+
+    async def backtest(self, request: Request) -> Response:
+        query = _query(request, backtesting.BacktestQuery)
+        return _json(await backtesting.backtest(self._pawld, self._known(request), query, now=time.time()))
 
     async def one_deploy(self, request: Request) -> Response:
         return _json(shapes.deploy(self._known_deploy(request)))

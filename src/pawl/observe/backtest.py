@@ -54,8 +54,8 @@ class Backtest:
 
     ``began`` to ``ended`` (Unix time) is what was gone through, in ``watches`` of ``watch_s`` that looked every
     ``step_s``. Left out: times of deploys (``skipped_deploys``), times when the app was not live or had no requests
-    (``skipped_no_traffic``), and times at which a real watch would not begin either, for there was no baseline or too
-    little traffic to see anything (``skipped_too_little``).
+    (``skipped_no_traffic``), and times at which a real watch would not begin either, for there was no baseline, too
+    little traffic, or a baseline so uneven that nothing could be seen (``skipped_too_little``).
 
     ``max_log_es``: the most evidence in each watch; one that was taken back ends there. ``caught`` is how many of those
     that were not taken back by themselves were taken back with the fault in them, after ``delays_s`` seconds and
@@ -105,7 +105,7 @@ def share_interval(events: int, trials: int) -> tuple[float, float]:
     """Clopper and Pearson's interval of 95 % for a share.
 
     >>> [round(end, 4) for end in share_interval(0, 212)]
-    [0.0, 0.0173]
+    [0.0, 0.0172]
     """
     if not trials:
         return 0.0, 1.0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pawl.observe.histogram import BUCKETS, EMPTY, LEAST_S, Histogram, bucket_of, edge, edge_after
-from pawl.observe.judge.latency import slow_line
+from pawl.observe.judge.latency import slow_count, slow_line
 
 TIMES = st.lists(st.floats(LEAST_S, 3600), min_size=1, max_size=200)
 ANY_TIMES = st.lists(st.floats(0, 1e6), max_size=50)
@@ -107,3 +107,42 @@ def test_a_histogram_of_a_day_is_small() -> None:
     chance = random.Random(1)
     whole = Histogram.of_values(chance.lognormvariate(-3, 0.8) for _ in range(50_000))
     assert len(whole.encode()) < 1200
+
+
+@given(ANY_TIMES, st.floats(0, 1e4))
+def test_what_lies_from_an_edge_on_is_what_the_judge_calls_slow(times: list[float], at: float) -> None:
+    histogram = Histogram.of_values(times)
+    for begin in (at, edge(bucket_of(at)), edge_after(at), math.nextafter(edge(bucket_of(at)), math.inf)):
+        assert histogram.count_from(begin) == slow_count(histogram.by_edge(), begin)
+
+
+@given(TIMES, st.floats(0.01, 100), st.floats(0, 1))
+def test_scaled_times_are_at_most_two_percent_off(times: list[float], factor: float, share: float) -> None:
+    true = sorted(times)[max(1, math.ceil(share * len(times))) - 1] * factor
+    scaled = Histogram.of_values(times).scaled(factor)
+    assert scaled.count == len(times)
+    told = scaled.quantile(share)
+    assert told is not None
+    if 2 * LEAST_S < true < edge(BUCKETS - 2):
+        assert abs(told - true) <= 0.0205 * true
+
+
+@given(ANY_TIMES, st.floats(0.02, 100))
+def test_scaled_there_and_back_is_the_same_where_nothing_left_the_histogram(times: list[float], factor: float) -> None:
+    inner = Histogram.of_values([0.001 + time % 10 for time in times])
+    assert inner.scaled(factor).scaled(1 / factor) == inner
+    assert inner.scaled(1.0) == inner
+
+
+def test_times_scaled_beyond_the_ends_count_there() -> None:
+    three = Histogram.of_values([1e-4, 1.0, 100.0])
+    assert three.scaled(1e9) == Histogram.of_values([1e9, 1e9, 1e9])
+    assert three.scaled(1e-9) == Histogram.of_values([0, 0, 0])
+    assert three.scaled(1e4).count == 3
+    assert EMPTY.scaled(2) == EMPTY
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.inf, math.nan])
+def test_times_cannot_be_scaled_by_what_is_no_factor(factor: float) -> None:
+    with pytest.raises(ValueError, match="scaled"):
+        EMPTY.scaled(factor)
