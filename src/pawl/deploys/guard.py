@@ -12,7 +12,7 @@ import msgspec
 
 from pawl.deploys import figures
 from pawl.deploys.board import Board
-from pawl.deploys.observing import BAD, Ending, Observed, Observer, Signals, read_baseline, required_misses
+from pawl.deploys.observing import BAD, Ending, Observed, Observer, Signals, required_misses
 from pawl.engines.base import Candidate, Observe
 from pawl.errors import PawlError
 from pawl.ledger.base import Ledger
@@ -21,13 +21,12 @@ from pawl.ledger.observations import Observation
 from pawl.ledger.records import AppView, DeployView, iso_utc
 from pawl.model import DeployKind, Live, Outcome, Stage
 from pawl.observe import expectations
-from pawl.observe.baseline import Baseline
+from pawl.observe.baseline import Baseline, of_live
 from pawl.observe.judge.findings import VerdictKind
 from pawl.observe.judge.threshold import log_threshold
 from pawl.observe.judge.verdict import Judge
 from pawl.observe.watch import Watch
 
-_OTHER_RELEASES = 4
 _RESTORED_S = 120.0
 _DAY = timedelta(days=1)
 _BAD = {str(kind) for kind in BAD}
@@ -224,9 +223,10 @@ class Guard:
         )  # fmt: skip
 
     async def _baseline(self, deploy: DeployView, old: Live, *, before: float) -> Baseline:
-        return await read_baseline(self._signals, deploy.app, old.release, self._others(deploy, old), before=before)
+        earlier = self._earlier(deploy, old)
+        return await self._signals.ask(lambda source: of_live(source, deploy.app, old.release, earlier, before=before))
 
-    def _others(self, deploy: DeployView, old: Live) -> list[str]:
+    def _earlier(self, deploy: DeployView, old: Live) -> list[str]:
         """Releases that were kept before, newest first, without those whose watch said otherwise."""
         bad = self._condemned(deploy.app)
         kept = [
@@ -234,7 +234,7 @@ class Guard:
             for item in self._ledger.deploys(deploy.app, limit=100)
             if item.outcome is Outcome.KEPT and item.id not in bad and item.release not in (deploy.release, old.release)
         ]
-        return list(dict.fromkeys(kept))[:_OTHER_RELEASES]
+        return list(dict.fromkeys(kept))
 
     def _condemned(self, app: str) -> set[str]:
         """The deploys of an app whose verdict was to take them back, whether that was done or not."""

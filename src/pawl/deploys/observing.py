@@ -16,7 +16,6 @@ from pawl.errors import StateError
 from pawl.ledger.observations import ExpectationAnswer, Observation
 from pawl.observe import baseline as baselines
 from pawl.observe.answers import Answer, evaluate
-from pawl.observe.baseline import Baseline
 from pawl.observe.expectations import Expectation
 from pawl.observe.judge.findings import Verdict, VerdictKind
 from pawl.observe.judge.verdict import Judge
@@ -25,7 +24,6 @@ from pawl.observe.watch import Watch
 
 LOOK_EVERY_S = 1.0
 _SHOWN_EVERY_S = 5.0
-_ENOUGH_OF_ONE_RELEASE = 2000
 _UNHEALTHY_S = 2.5
 _CLOCK_WAS_SET_S = 5.0
 BAD = (VerdictKind.ROLL_BACK, VerdictKind.HARD_FAIL)
@@ -53,14 +51,6 @@ class Ending:
     verdict: Verdict
     observation: Observation
     is_cut: bool = False
-
-
-async def read_baseline(signals: Signals, app: str, old: str, others: Sequence[str], *, before: float) -> Baseline:
-    """The baseline of the release that was live, with that of earlier good ones where it has served little."""
-    found = await signals.ask(lambda source: baselines.read(source, app, [old], before=before))
-    if found.requests < _ENOUGH_OF_ONE_RELEASE and others:
-        return await signals.ask(lambda source: baselines.read(source, app, [old, *others], before=before))
-    return found
 
 
 class Observer:

@@ -17,7 +17,7 @@ import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pawl.observe.baseline import LONGEST_S, SCATTER_S, Baseline, counts_of, read
+from pawl.observe.baseline import LONGEST_S, SCATTER_S, Baseline, counts_of, of_live
 from pawl.observe.history import MINUTE_S, History, Remembering
 from pawl.observe.injection import Injection
 from pawl.observe.judge.binomial import upper_bound
@@ -30,8 +30,6 @@ MOST_WATCHES = 250
 LEAST_LOOKS = 5
 """A watch of fewer minutes could hardly end with a verdict, as three of them are the least."""
 
-_ENOUGH_OF_ONE_RELEASE = 2000  # as in a real watch: below, earlier releases join the baseline
-_OTHER_RELEASES = 4
 _WATCHES_AT_ONCE = 8
 _WARM_UP_S = 5 * max(WARM_UP_BUCKETS.values())
 
@@ -230,11 +228,8 @@ class Replay:
 
     def _baseline(self, release: str, at: int) -> Baseline | None:
         """As of a deploy at this time; None where it would not be watched."""
-        found = read(self._history, self._app, [release], before=at)
-        if found.requests < _ENOUGH_OF_ONE_RELEASE:
-            others = [one for one in reversed(self._history.releases) if one != release and one not in self._bad]
-            if others:
-                found = read(self._history, self._app, [release, *others[:_OTHER_RELEASES]], before=at)
+        earlier = [one for one in reversed(self._history.releases) if one != release and one not in self._bad]
+        found = of_live(self._history, self._app, release, earlier, before=at)
         is_blind = (
             not found.requests or found.detectable(self.watch_s, log_threshold=log_threshold(self._alpha)) is None
         )

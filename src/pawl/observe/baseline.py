@@ -15,6 +15,8 @@ from pawl.observe.signals import KNOWN, Window
 from pawl.observe.tally import Tally, merged
 
 STEP_S = 5
+_ENOUGH_OF_ONE_RELEASE = 2000
+_EARLIER_RELEASES = 4
 _HOUR_S = 3600.0
 _REACHES_S = (_HOUR_S, 6 * _HOUR_S, 24 * _HOUR_S, 72 * _HOUR_S, 168 * _HOUR_S)
 _SCATTER_S = 7000.0  # of the two hours for which buckets of five seconds are kept
@@ -67,6 +69,17 @@ class Counts:
 
     requests: int
     events: Mapping[str, int]
+
+
+def of_live(source: Past, app: str, live: str, earlier: Sequence[str], *, before: float) -> Baseline:
+    """The baseline of the release that is live; where it has served little, with that of earlier good ones.
+
+    ``earlier`` is newest first; four of them join at the most. Raises as :func:`read`.
+    """
+    found = read(source, app, [live], before=before)
+    if found.requests < _ENOUGH_OF_ONE_RELEASE and earlier:
+        return read(source, app, [live, *earlier[:_EARLIER_RELEASES]], before=before)
+    return found
 
 
 def read(source: Past, app: str, releases: Sequence[str], *, before: float) -> Baseline:
