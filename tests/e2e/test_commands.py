@@ -87,10 +87,6 @@ def test_a_good_deploy_exits_with_0_and_a_failed_one_with_1(app: App) -> None:
     assert app.get() == (200, "hello 1")
 
 
-def test_the_options_that_later_issues_fill_are_taken(app: App) -> None:
-    app.deploy("--no-observe", "--expect", "p95(/) < 80ms", "--expect", "errors < 1%", "--rev", "main")
-
-
 def test_results_go_to_stdout_and_progress_to_stderr(app: App) -> None:
     done = app.deploy()
     assert len(done.stdout.splitlines()) == 1

@@ -180,11 +180,16 @@ class Deploys:
     # Doing
 
     def resume(self) -> None:
-        """Take up every deploy that has not ended, and every watch over what was restored."""
-        for deploy in self._ledger.unfinished():
-            self._work(deploy.app)
-        for app in self._ledger.apps():
-            for newest in self._ledger.deploys(app.name, limit=1):
+        """Take up what an earlier pawld left: deploys that have not ended, watches over what was restored, old releases
+        half deleted.
+        """
+        unfinished = {deploy.app for deploy in self._ledger.unfinished()}
+        for app in unfinished:
+            self._work(app)
+        for app in {view.name for view in self._ledger.apps()} - unfinished:
+            self._workers[app] = asyncio.ensure_future(self._tidy_and_run(app))
+        for view in self._ledger.apps():
+            for newest in self._ledger.deploys(view.name, limit=1):
                 self._watch_restored(newest)
 
     def is_busy(self, app: str) -> bool:
@@ -223,6 +228,11 @@ class Deploys:
                 log.exception("%s: what was restored could not be watched", deploy.app)
 
         self._restored[deploy.app] = asyncio.ensure_future(watch())
+
+    async def _tidy_and_run(self, app: str) -> None:
+        """Deploys that are asked for meanwhile wait for the moment that takes."""
+        await self._tidy(app)
+        await self._run_all(app)
 
     async def _tidy(self, app: str) -> None:
         """Once a deploy is kept: fill what it left empty (it may have been cut off), and delete old releases."""
