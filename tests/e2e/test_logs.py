@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,10 +29,31 @@ def texts(app: App, *words: str) -> list[str]:
 @contextmanager
 def following(app: App, *words: str) -> Iterator[subprocess.Popen[str]]:
     process = app.pawl.spawn("logs", app.name, "-f", *words)
+    late = threading.Timer(60, process.kill)  # whoever waits for a line that does not come finds the end instead
+    late.start()
     try:
         yield process
     finally:
+        late.cancel()
         interrupt(process)
+
+
+@contextmanager
+def speaking(app: App, text: str) -> Iterator[None]:
+    """The app writes this line again and again: nobody can tell from outside when a follower has begun to follow."""
+    is_over = threading.Event()
+
+    def speak() -> None:
+        while not is_over.wait(0.2):
+            app.get(f"/log?text={text}")
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        speaker.join()
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
@@ -86,7 +108,7 @@ def test_since_leaves_out_what_was_before(app: App) -> None:
     app.get("/log?text=late")
     time.sleep(1.5)  # until the line has its date
     at = {line["text"]: line["at"] for line in lines(app)}
-    assert 1.5 <= _seconds(at["late"]) - _seconds(at["early"]) <= 5
+    assert 1.5 <= _seconds(at["late"]) - _seconds(at["early"]) <= 30
     recent = texts(app, "--since", at["late"])
     assert "late" in recent
     assert "early" not in recent
@@ -125,9 +147,7 @@ def test_following_shows_what_is_written_from_now_on_also_by_a_new_release(app: 
 
 def test_following_as_json(app: App) -> None:
     app.deploy()
-    with following(app, "--json", "--tail", "0") as process:
-        time.sleep(0.5)
-        app.get("/log?text=hello-there")
+    with following(app, "--json", "--tail", "0") as process, speaking(app, "hello-there"):
         assert json.loads(read_until(process, "hello-there"))["text"] == "hello-there"
 
 
