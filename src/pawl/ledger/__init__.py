@@ -1,8 +1,9 @@
 """The ledger: the append-only record of every deploy, stage, switch, crash and note, and the views read from it.
 
 Belongs here: the events and their stored form (``events.py``), what is read back (``records.py``), the contract
-(``base.py``), the stores that keep it (``store.py`` on SQLite, ``memory.py`` as the fake that is shipped), and all
-SQL of the ledger (``schema.py``, ``views.py``, ``reading.py``).
+(``base.py``), the contract in SQL (``sql_ledger.py``) with the statements that serve every database (``database.py``,
+``schema.py``, ``views.py``, ``pointer.py``, ``reading.py``), what keeps it (``store.py`` in a SQLite file), and the
+fake that is shipped (``memory.py``).
 
 Does not belong here: deciding anything. Who appends an event, and what a view's answer leads to, is for
 ``deploys`` and ``daemon``. Requests and their timings are not events; they live in the signal store of ``observe``.

@@ -6,9 +6,9 @@ fails or is rolled back, and when a rollback leads away from it; only good ones 
 
 from __future__ import annotations
 
-import sqlite3
 from typing import NamedTuple
 
+from pawl.ledger.database import Database
 from pawl.ledger.events import Switched, SwitchedBack
 from pawl.ledger.records import Recorded
 from pawl.model import DeployKind
@@ -23,7 +23,7 @@ class _Place(NamedTuple):
     deploy: str | None
 
 
-def switched(db: sqlite3.Connection, at: Recorded, event: Switched) -> None:
+def switched(db: Database, at: Recorded, event: Switched) -> None:
     db.execute("UPDATE deploys SET switched_at = ? WHERE id = ? AND switched_at IS NULL", (at.at, at.deploy))
     here = _place(db, at.app)
     if here is None or (here.release, here.settings, here.deploy) == (event.release, event.settings, at.deploy):
@@ -34,7 +34,7 @@ def switched(db: sqlite3.Connection, at: Recorded, event: Switched) -> None:
     _arrive(db, at, release=event.release, settings=event.settings, commit=event.commit, deploy=at.deploy or "")
 
 
-def switched_back(db: sqlite3.Connection, at: Recorded, event: SwitchedBack) -> None:
+def switched_back(db: Database, at: Recorded, event: SwitchedBack) -> None:
     discredit(db, at)
     here = _place(db, at.app)
     if here is None:
@@ -53,12 +53,12 @@ def switched_back(db: sqlite3.Connection, at: Recorded, event: SwitchedBack) -> 
         _arrive(db, at, release=event.release, settings=event.settings, commit=event.commit or commit, deploy=deploy)
 
 
-def discredit(db: sqlite3.Connection, at: Recorded) -> None:
+def discredit(db: Database, at: Recorded) -> None:
     """The places that the deploy led to are no longer offered for a rollback."""
     db.execute("UPDATE lives SET is_good = 0 WHERE deploy = ? AND app = ?", (at.deploy, at.app))
 
 
-def _place(db: sqlite3.Connection, app: str | None) -> _Place | None:
+def _place(db: Database, app: str | None) -> _Place | None:
     """Where the app's pointer stands; None if there is no such app."""
     row = db.execute(
         "SELECT l.seq, l.release, l.settings, l.deploy FROM apps a LEFT JOIN lives l ON l.seq = a.live "
@@ -68,12 +68,12 @@ def _place(db: sqlite3.Connection, app: str | None) -> _Place | None:
     return _Place(*row) if row else None
 
 
-def _is_rollback(db: sqlite3.Connection, deploy: str | None) -> bool:
+def _is_rollback(db: Database, deploy: str | None) -> bool:
     row = db.execute("SELECT kind FROM deploys WHERE id = ?", (deploy,)).fetchone()
     return row is not None and row[0] == DeployKind.ROLLBACK
 
 
-def _arrive(db: sqlite3.Connection, at: Recorded, *, release: str, settings: int, commit: str, deploy: str) -> None:
+def _arrive(db: Database, at: Recorded, *, release: str, settings: int, commit: str, deploy: str) -> None:
     db.execute(
         "UPDATE lives SET is_latest = 0 WHERE app = ? AND release = ? AND settings = ? AND is_latest = 1",
         (at.app, release, settings),
@@ -87,5 +87,5 @@ def _arrive(db: sqlite3.Connection, at: Recorded, *, release: str, settings: int
     _was_live(db, at, release)
 
 
-def _was_live(db: sqlite3.Connection, at: Recorded, release: str | None) -> None:
+def _was_live(db: Database, at: Recorded, release: str | None) -> None:
     db.execute("UPDATE releases SET last_live_at = ? WHERE app = ? AND release = ?", (at.at, at.app, release))

@@ -1,18 +1,20 @@
-"""Rows of the SQLite ledger, read back into records."""
+"""Rows of a ledger in SQL, read back into records."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
+from pawl.ledger.database import ALL_ROWS, Database
 from pawl.ledger.events import DeployQueued, decoded
 from pawl.ledger.records import AppView, DeployView, Recorded, ReleaseView, StageView, TaskView
 from pawl.model import Commit, Live, Outcome, Stage
 
 _PREVIOUS = 20
+_AT_A_TIME = 5000
 _queued = msgspec.json.Decoder(DeployQueued)
 _commit = msgspec.json.Decoder(Commit)
 _scale = msgspec.json.Decoder(dict[str, int])
@@ -42,12 +44,12 @@ class UnreadableError(Exception):
 
 
 def up_to(limit: int | None) -> int:
-    """The limit as SQL takes it: -1 is none; below zero nothing is asked for."""
-    return -1 if limit is None else max(0, limit)
+    """The limit as SQL takes it; below zero nothing is asked for."""
+    return ALL_ROWS if limit is None else max(0, limit)
 
 
 def events(
-    db: sqlite3.Connection,
+    db: Database,
     *,
     app: str | None = None,
     deploy: str | None = None,
@@ -68,7 +70,7 @@ def events(
             conditions.append(f"{column} = ?")
             values.append(wanted)
     if kinds is not None:
-        conditions.append(f"kind IN ({', '.join('?' * len(kinds))})")
+        conditions.append(f"kind IN ({', '.join('?' * len(kinds)) or 'NULL'})")
         values.extend(kinds)
     order = "DESC" if newest_first else "ASC"
     rows = db.execute(
@@ -84,11 +86,23 @@ def events(
         yield Recorded(seq=seq, at=at, app=of_app, deploy=of_deploy, event=event)
 
 
-def apps(db: sqlite3.Connection) -> list[AppView]:
+def history(db: Database) -> Iterator[Recorded]:
+    """Every event, oldest first, a part at a time: a ledger of any size passes through.
+
+    Raises:
+        UnreadableError: a record is not in its stored form; the text names its ``seq``.
+    """
+    after = 0
+    while part := list(events(db, after=after, limit=_AT_A_TIME)):
+        yield from part
+        after = part[-1].seq
+
+
+def apps(db: Database) -> list[AppView]:
     return [_app(db, row) for row in db.execute(_APPS + "ORDER BY a.name").fetchall()]
 
 
-def app(db: sqlite3.Connection, name: str) -> AppView | None:
+def app(db: Database, name: str) -> AppView | None:
     row = db.execute(_APPS + "WHERE a.name = ?", (name,)).fetchone()
     return _app(db, row) if row else None
 
@@ -99,13 +113,15 @@ _APPS = (
 )
 
 
-def _app(db: sqlite3.Connection, row: tuple[str, ...]) -> AppView:
+def _app(db: Database, row: tuple[str, ...]) -> AppView:
     name, created_at, scale = row[:3]
     live = _live(row[3:]) if row[3] is not None else None
+    # Settings are never below 0: where nothing is live, no place is left out.
+    pair = (live.release, live.settings) if live else ("", -1)
     chosen = db.execute(
         'SELECT release, settings, "commit", deploy, since FROM lives WHERE app = ? AND is_latest = 1 AND is_good = 1 '
-        "AND NOT (release IS ? AND settings IS ?) ORDER BY seq DESC LIMIT ?",
-        (name, live and live.release, live and live.settings, _PREVIOUS),
+        "AND NOT (release = ? AND settings = ?) ORDER BY seq DESC LIMIT ?",
+        (name, *pair, _PREVIOUS),
     )
     return AppView(
         name=name,
@@ -121,7 +137,7 @@ def _live(row: tuple[str, ...]) -> Live:
     return Live(release=release, settings=int(settings), commit=commit, deploy=deploy, since=since)
 
 
-def releases(db: sqlite3.Connection, app: str) -> list[ReleaseView]:
+def releases(db: Database, app: str) -> list[ReleaseView]:
     rows = db.execute(
         'SELECT release, "commit", environment, built_at, pruned_at, size_bytes, last_live_at FROM releases '
         "WHERE app = ? ORDER BY built_seq DESC",
@@ -141,7 +157,12 @@ def releases(db: sqlite3.Connection, app: str) -> list[ReleaseView]:
     ]
 
 
-def deploys(db: sqlite3.Connection, which: str, values: tuple[object, ...] = ()) -> list[DeployView]:
+def settings_version(db: Database, app: str) -> int:
+    row = db.execute("SELECT settings FROM apps WHERE name = ?", (app,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def deploys(db: Database, which: str, values: tuple[object, ...] = ()) -> list[DeployView]:
     """The deploys whose ids the statement ``which`` selects, oldest first, with their stages and tasks."""
     stages: dict[str, list[StageView]] = defaultdict(list)
     for deploy, stage, began_at, ended_at, duration_s, detail in db.execute(_STAGES.format(which), values):
@@ -168,7 +189,7 @@ def deploys(db: sqlite3.Connection, which: str, values: tuple[object, ...] = ())
     ]
 
 
-def _deploy(row: sqlite3.Row, stages: tuple[StageView, ...], tasks: tuple[TaskView, ...]) -> DeployView:
+def _deploy(row: Sequence[Any], stages: tuple[StageView, ...], tasks: tuple[TaskView, ...]) -> DeployView:
     (deploy, app, status, outcome, reason, detail, failed, queued_at, began_at, switched_at, ended_at, lasted, data) = (
         row
     )

@@ -5,12 +5,12 @@ A kind without an entry in ``_CHANGES`` changes nothing. No statement may fail f
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from pawl.ledger import events, pointer
+from pawl.ledger.database import Database
 from pawl.ledger.records import ENDED, Recorded
 from pawl.ledger.schema import create_views
 from pawl.model import Outcome, Stage
@@ -18,49 +18,49 @@ from pawl.model import Outcome, Stage
 _json = msgspec.json.encode
 
 
-def apply(db: sqlite3.Connection, recorded: Recorded) -> None:
+def apply(db: Database, recorded: Recorded) -> None:
     """Change the views by one event, within the caller's transaction."""
     change = _CHANGES.get(type(recorded.event))
     if change is not None:
         change(db, recorded, recorded.event)
 
 
-def rebuild(db: sqlite3.Connection, history: Iterable[Recorded]) -> None:
+def rebuild(db: Database, history: Iterable[Recorded]) -> None:
     """Derive the views from the whole history, within the caller's transaction."""
     create_views(db)
     for recorded in history:
         apply(db, recorded)
 
 
-def _created(db: sqlite3.Connection, at: Recorded, _: events.AppCreated) -> None:
+def _created(db: Database, at: Recorded, _: events.AppCreated) -> None:
     db.execute(
         "INSERT INTO apps (name, created_at, settings, scale) VALUES (?, ?, 0, '{}') ON CONFLICT DO NOTHING",
         (at.app, at.at),
     )
 
 
-def _removed(db: sqlite3.Connection, at: Recorded, _: events.AppRemoved) -> None:
+def _removed(db: Database, at: Recorded, _: events.AppRemoved) -> None:
     db.execute("DELETE FROM apps WHERE name = ?", (at.app,))
     db.execute("DELETE FROM lives WHERE app = ?", (at.app,))
     db.execute("DELETE FROM releases WHERE app = ?", (at.app,))
 
 
-def _has_app(db: sqlite3.Connection, app: str | None) -> bool:
+def _has_app(db: Database, app: str | None) -> bool:
     return db.execute("SELECT 1 FROM apps WHERE name = ?", (app,)).fetchone() is not None
 
 
-def _settings(db: sqlite3.Connection, at: Recorded, event: events.SettingsChanged) -> None:
+def _settings(db: Database, at: Recorded, event: events.SettingsChanged) -> None:
     db.execute("UPDATE apps SET settings = ? WHERE name = ?", (event.version, at.app))
 
 
-def _scaled(db: sqlite3.Connection, at: Recorded, event: events.Scaled) -> None:
+def _scaled(db: Database, at: Recorded, event: events.Scaled) -> None:
     row = db.execute("SELECT scale FROM apps WHERE name = ?", (at.app,)).fetchone()
     if row is not None:
         scale = msgspec.json.decode(row[0], type=dict[str, int]) | event.processes
         db.execute("UPDATE apps SET scale = ? WHERE name = ?", (_json(scale).decode(), at.app))
 
 
-def _built(db: sqlite3.Connection, at: Recorded, event: events.ReleaseBuilt) -> None:
+def _built(db: Database, at: Recorded, event: events.ReleaseBuilt) -> None:
     if _has_app(db, at.app):
         db.execute(
             'INSERT INTO releases (app, release, built_seq, "commit", environment, built_at, size_bytes) '
@@ -79,14 +79,14 @@ def _built(db: sqlite3.Connection, at: Recorded, event: events.ReleaseBuilt) -> 
         )
 
 
-def _pruned(db: sqlite3.Connection, at: Recorded, event: events.ReleasePruned) -> None:
+def _pruned(db: Database, at: Recorded, event: events.ReleasePruned) -> None:
     db.execute(
         "UPDATE releases SET pruned_at = ? WHERE app = ? AND release = ? AND pruned_at IS NULL",
         (at.at, at.app, event.release),
     )
 
 
-def _queued(db: sqlite3.Connection, at: Recorded, event: events.DeployQueued) -> None:
+def _queued(db: Database, at: Recorded, event: events.DeployQueued) -> None:
     db.execute(
         "INSERT INTO deploys (id, queued_seq, app, kind, status, reason, detail, queued_at) "
         "VALUES (?, ?, ?, ?, ?, '', '', ?) ON CONFLICT (id) DO NOTHING",
@@ -94,7 +94,7 @@ def _queued(db: sqlite3.Connection, at: Recorded, event: events.DeployQueued) ->
     )
 
 
-def _stage_began(db: sqlite3.Connection, at: Recorded, event: events.StageBegan) -> None:
+def _stage_began(db: Database, at: Recorded, event: events.StageBegan) -> None:
     if not _has_deploy(db, at.deploy):
         return
     db.execute(
@@ -108,7 +108,7 @@ def _stage_began(db: sqlite3.Connection, at: Recorded, event: events.StageBegan)
         db.execute("UPDATE deploys SET began_at = ? WHERE id = ? AND began_at IS NULL", (at.at, at.deploy))
 
 
-def _stage_ended(db: sqlite3.Connection, at: Recorded, event: events.StageEnded) -> None:
+def _stage_ended(db: Database, at: Recorded, event: events.StageEnded) -> None:
     db.execute(
         "UPDATE stages SET ended_at = ?, duration_s = ?, detail = ? "
         "WHERE deploy = ? AND stage = ? AND ended_at IS NULL",
@@ -116,7 +116,7 @@ def _stage_ended(db: sqlite3.Connection, at: Recorded, event: events.StageEnded)
     )
 
 
-def _task_began(db: sqlite3.Connection, at: Recorded, event: events.TaskBegan) -> None:
+def _task_began(db: Database, at: Recorded, event: events.TaskBegan) -> None:
     if _has_deploy(db, at.deploy):
         db.execute(
             "INSERT INTO tasks (deploy, position, command, began_at) VALUES (?, ?, ?, ?) "
@@ -126,7 +126,7 @@ def _task_began(db: sqlite3.Connection, at: Recorded, event: events.TaskBegan) -
         )
 
 
-def _task_ended(db: sqlite3.Connection, at: Recorded, event: events.TaskEnded) -> None:
+def _task_ended(db: Database, at: Recorded, event: events.TaskEnded) -> None:
     db.execute(
         "UPDATE tasks SET ended_at = ?, exit_status = ?, duration_s = ? "
         "WHERE deploy = ? AND position = ? AND ended_at IS NULL",
@@ -134,7 +134,7 @@ def _task_ended(db: sqlite3.Connection, at: Recorded, event: events.TaskEnded) -
     )
 
 
-def _ended(db: sqlite3.Connection, at: Recorded, event: events.DeployEnded) -> None:
+def _ended(db: Database, at: Recorded, event: events.DeployEnded) -> None:
     changed = db.execute(
         "UPDATE deploys SET status = ?, outcome = ?, reason = ?, detail = ?, failed_stage = ?, ended_at = ?, "
         "duration_s = ? WHERE id = ? AND outcome IS NULL",
@@ -153,7 +153,7 @@ def _ended(db: sqlite3.Connection, at: Recorded, event: events.DeployEnded) -> N
         pointer.discredit(db, at)
 
 
-def _has_deploy(db: sqlite3.Connection, deploy: str | None) -> bool:
+def _has_deploy(db: Database, deploy: str | None) -> bool:
     return db.execute("SELECT 1 FROM deploys WHERE id = ?", (deploy,)).fetchone() is not None
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pawl.errors import StateError
-from pawl.ledger import schema
+from pawl.ledger import schema, sqlite_file
 from pawl.ledger.events import AppCreated, DeployQueued, Note, StageBegan, Switched
 from pawl.ledger.records import Entry
 from pawl.ledger.store import SqliteLedger
@@ -54,9 +54,9 @@ def raw(path: Path) -> Iterator[sqlite3.Connection]:
 
 def test_every_commit_is_synced(path: Path) -> None:
     ledger = opened(path)
-    assert ledger._connection is not None
-    assert ledger._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert ledger._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert ledger._keeper.connection is not None
+    assert ledger._keeper.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert ledger._keeper.connection.execute("PRAGMA synchronous").fetchone() == (2,)
     ledger.close()
 
 
@@ -122,17 +122,17 @@ def test_the_place_is_the_order_when_the_clock_steps_back_and_times_are_utc(path
 
 @contextmanager
 def no_more_pages(ledger: SqliteLedger) -> Iterator[None]:
-    assert ledger._connection is not None
-    (most,) = ledger._connection.execute("PRAGMA max_page_count").fetchone()
-    ledger._connection.execute("PRAGMA max_page_count = 1")  # SQLite takes it as: not above the present size
+    assert ledger._keeper.connection is not None
+    (most,) = ledger._keeper.connection.execute("PRAGMA max_page_count").fetchone()
+    ledger._keeper.connection.execute("PRAGMA max_page_count = 1")  # SQLite takes it as: not above the present size
     yield
-    ledger._connection.execute(f"PRAGMA max_page_count = {most}")
+    ledger._keeper.connection.execute(f"PRAGMA max_page_count = {most}")
 
 
 @contextmanager
 def no_larger_files(ledger: SqliteLedger) -> Iterator[None]:
     """Writes fail as on a full disk: the log of SQLite may not grow."""
-    size = ledger._path.with_name("ledger.db-wal").stat().st_size
+    size = ledger._keeper.path.with_name("ledger.db-wal").stat().st_size
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, hard))
     try:
@@ -143,17 +143,17 @@ def no_larger_files(ledger: SqliteLedger) -> Iterator[None]:
 
 @contextmanager
 def read_only(ledger: SqliteLedger) -> Iterator[None]:
-    assert ledger._connection is not None
-    ledger._connection.execute("PRAGMA query_only = ON")
+    assert ledger._keeper.connection is not None
+    ledger._keeper.connection.execute("PRAGMA query_only = ON")
     yield
-    ledger._connection.execute("PRAGMA query_only = OFF")
+    ledger._keeper.connection.execute("PRAGMA query_only = OFF")
 
 
 @contextmanager
 def locked(ledger: SqliteLedger) -> Iterator[None]:
-    assert ledger._connection is not None
-    ledger._connection.execute("PRAGMA busy_timeout = 1")
-    with raw(ledger._path) as db:
+    assert ledger._keeper.connection is not None
+    ledger._keeper.connection.execute("PRAGMA busy_timeout = 1")
+    with raw(ledger._keeper.path) as db:
         db.execute("BEGIN IMMEDIATE")
         yield
 
@@ -239,7 +239,7 @@ def test_overwritten_pages_are_found_at_the_start(path: Path) -> None:
 
 def test_a_large_ledger_is_checked_at_both_ends_only(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filled(path, notes=1000)
-    monkeypatch.setattr(schema, "_CHECKED_WHOLE_BYTES", 0)
+    monkeypatch.setattr(sqlite_file, "_CHECKED_WHOLE_BYTES", 0)
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2 // 4096 * 4096)
         file.write(b"\xa5" * 4096 * 2)

@@ -1,0 +1,149 @@
+"""The contract of the ledger in SQL, wherever it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from pawl.ledger import reading, views
+from pawl.ledger.base import Clock, Follower
+from pawl.ledger.database import Database, Keeper
+from pawl.ledger.events import Event, kind_of, stored_form
+from pawl.ledger.followers import Followers
+from pawl.ledger.records import AppView, DeployView, Entry, Recorded, ReleaseView, deploy_number, iso_utc
+
+# Rows written by one statement: few sizes, so that a database can keep them prepared; 600 values are none too many.
+_CHUNKS = (100, 10, 1)
+
+
+class SqlLedger:
+    """A :class:`pawl.ledger.base.Ledger` that a keeper keeps."""
+
+    def __init__(self, keeper: Keeper, *, clock: Clock) -> None:
+        self._keeper = keeper
+        self._clock = clock
+        self._followers = Followers()
+
+    def append(self, event: Event, *, app: str | None = None, deploy: str | None = None) -> Recorded:
+        return self.append_many([Entry(event, app, deploy)])[0]
+
+    def append_many(self, entries: Iterable[Entry]) -> list[Recorded]:
+        ready = [_Ready(entry, *stored_form(entry.event)) for entry in entries]
+        at = iso_utc(self._clock())
+        recorded = self._keeper.write(lambda db: _record(db, ready, at))
+        self._followers.tell(recorded)
+        return recorded
+
+    def next_deploy_id(self) -> str:
+        return f"d{self._keeper.write(_next_number)}"
+
+    def events(
+        self,
+        *,
+        app: str | None = None,
+        deploy: str | None = None,
+        after: int = 0,
+        kinds: Collection[str] | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
+    ) -> list[Recorded]:
+        return self._keeper.read(
+            lambda db: list(
+                reading.events(
+                    db, app=app, deploy=deploy, after=after, kinds=kinds, limit=limit, newest_first=newest_first
+                )
+            )
+        )
+
+    def apps(self) -> list[AppView]:
+        return self._keeper.read(reading.apps)
+
+    def app(self, name: str) -> AppView | None:
+        return self._keeper.read(lambda db: reading.app(db, name))
+
+    def deploys(self, app: str | None = None, *, limit: int | None = 50) -> list[DeployView]:
+        most = reading.up_to(limit)
+        which, values = (reading.ALL, (most,)) if app is None else (reading.OF_APP, (app, most))
+        return self._keeper.read(lambda db: reading.deploys(db, which, values))[::-1]
+
+    def deploy(self, deploy: str) -> DeployView | None:
+        return next(iter(self._keeper.read(lambda db: reading.deploys(db, reading.ONE, (deploy,)))), None)
+
+    def unfinished(self) -> list[DeployView]:
+        return self._keeper.read(lambda db: reading.deploys(db, reading.UNFINISHED))
+
+    def releases(self, app: str) -> list[ReleaseView]:
+        return self._keeper.read(lambda db: reading.releases(db, app))
+
+    def settings_version(self, app: str) -> int:
+        return self._keeper.read(lambda db: reading.settings_version(db, app))
+
+    def subscribe(self, follower: Follower) -> Callable[[], None]:
+        self._keeper.check_open()
+        return self._followers.add(follower)
+
+    def rebuild(self) -> None:
+        self._keeper.write(rebuild_views)
+
+    def close(self) -> None:
+        self._keeper.close()
+
+
+class _Ready(NamedTuple):
+    entry: Entry
+    event: Event
+    data: str
+
+
+def rebuild_views(db: Database) -> None:
+    """Derive all views again from the events, within the caller's transaction."""
+    views.rebuild(db, reading.history(db))
+
+
+def _next_number(db: Database) -> int:
+    db.execute("UPDATE counters SET value = value + 1 WHERE name = 'deploy'")
+    return int(db.execute("SELECT value FROM counters WHERE name = 'deploy'").fetchone()[0])
+
+
+def _record(db: Database, ready: Sequence[_Ready], at: str) -> list[Recorded]:
+    if not ready:
+        return []
+    last = int(db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+    recorded = [
+        Recorded(seq=seq, at=at, app=entry.app, deploy=entry.deploy, event=event)
+        for seq, (entry, event, _) in enumerate(ready, last + 1)
+    ]
+    insert(
+        db,
+        [
+            (one.seq, at, one.app, one.deploy, kind_of(one.event), data)
+            for one, (_, _, data) in zip(recorded, ready, strict=True)
+        ],
+    )
+    for one in recorded:
+        views.apply(db, one)
+    return recorded
+
+
+Row = tuple[int, str, str | None, str | None, str, str]
+"""An event as it is stored: seq, at, app, deploy, kind, data."""
+
+
+def insert(db: Database, rows: Sequence[Row]) -> None:
+    """Write events as they are, and see to it that no deploy id among them is given out again; no view is touched."""
+    for chunk in _chunks(rows):
+        db.execute(
+            "INSERT INTO events (seq, at, app, deploy, kind, data) VALUES "  # noqa: S608  # placeholders only
+            + ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(chunk)),
+            [value for row in chunk for value in row],
+        )
+    if number := max(deploy_number(row[3]) for row in rows):
+        db.execute("UPDATE counters SET value = ? WHERE name = 'deploy' AND value < ?", (number, number))
+
+
+def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    begin = 0
+    for size in _CHUNKS:
+        while len(rows) - begin >= size:
+            yield rows[begin : begin + size]
+            begin += size
