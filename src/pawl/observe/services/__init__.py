@@ -14,10 +14,10 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from pawl.address import scheme_of
 from pawl.errors import PawlError
 from pawl.observe.gauges import Gauge
 from pawl.observe.services import postgres, queues
-from pawl.observe.services.address import scheme_of
 from pawl.observe.services.service import Service
 
 __all__ = ["Services"]

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pawl.address import Address, reason, scheme_of
 from pawl.errors import StateError
 from pawl.observe.gauges import Gauge
 from pawl.observe.services import rabbitmq, redis
-from pawl.observe.services.address import Address, reason, scheme_of
 from pawl.observe.services.service import Service
 
 VARIABLES = ("CELERY_BROKER_URL", "BROKER_URL", "AMQP_URL", "RABBITMQ_URL", "CLOUDAMQP_URL", "REDIS_URL")

@@ -10,9 +10,9 @@ import ssl
 from collections.abc import Sequence
 from typing import Any
 
+from pawl.address import TIMEOUT_S, Address, Lost, is_unverified, reason
 from pawl.errors import StateError
 from pawl.observe.gauges import Gauge
-from pawl.observe.services.address import TIMEOUT_S, Address, Lost, is_unverified, reason
 from pawl.observe.services.service import Kept
 
 SCHEMES = ("amqp", "amqps", "pyamqp")

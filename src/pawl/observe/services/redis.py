@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
+from pawl.address import Address, Lost, opened, reason, wrapped
 from pawl.errors import StateError, UsageError
 from pawl.observe.gauges import Gauge
-from pawl.observe.services.address import Address, Lost, opened, reason, wrapped
 from pawl.observe.services.service import Kept
 
 SCHEMES = ("redis", "rediss")

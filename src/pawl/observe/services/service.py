@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from pawl.address import Lost
 from pawl.observe.gauges import Gauge
-from pawl.observe.services.address import Lost
 
 
 class Service(Protocol):
