@@ -17,7 +17,10 @@ from pawl.ledger.events import (
     DeployEnded,
     DeployOptions,
     DeployQueued,
+    IncidentClosed,
+    IncidentOpened,
     InstanceCrashed,
+    Learned,
     Note,
     PawldStarted,
     ReleaseBuilt,
@@ -168,6 +171,8 @@ def test_events_appended_together_share_their_time_and_follow_one_another(ledger
         (Scaled(processes={"web": -1}), "demo", None),
         (SettingsChanged(version=2**63, what="env", by="ada"), "demo", None),
         (TaskEnded(index=0, exit_status=0, duration_s=float("nan")), "demo", "d1"),
+        (IncidentOpened(incident="i1", title="Down", began_at=START.replace(tzinfo=None), by="ada"), "demo", None),
+        (Learned(text="Feeds are slow", by="ada"), "demo", None),
         (Note(text="\udcff", by="ada"), None, None),
         ({"kind": "note"}, None, None),
     ],
@@ -510,6 +515,105 @@ def test_rebuilt_views_are_the_same(ledger: Ledger) -> None:
     assert (ledger.apps(), ledger.deploys(), ledger.releases("demo")) == before
 
 
+# Incidents
+
+
+def moment(tick: float) -> datetime:
+    return START + timedelta(seconds=tick)
+
+
+def open_incident(ledger: Ledger, began: float, *, app: str = "demo", caused_by: str | None = None) -> str:
+    incident = ledger.next_incident_id()
+    ledger.append(
+        IncidentOpened(
+            incident=incident, title="Feeds are down", began_at=moment(began), by="ada", caused_by=caused_by
+        ),
+        app=app,
+    )
+    return incident
+
+
+def close_incident(ledger: Ledger, incident: str, ended: float, *, app: str = "demo") -> None:
+    ledger.append(IncidentClosed(incident=incident, ended_at=moment(ended), by="bob", note="More workers"), app=app)
+
+
+def test_an_incident_is_kept_from_its_beginning_to_its_end(ledger: Ledger) -> None:
+    deploy = queue(ledger)
+    incident = open_incident(ledger, -60.5, caused_by=deploy)
+    view = ledger.incident(incident)
+    assert view is not None
+    assert (view.id, view.app, view.title, view.opened_by) == ("i1", "demo", "Feeds are down", "ada")
+    assert (view.began_at, view.opened_at) == ("2026-05-09T07:28:59.500000Z", at(1))
+    assert (view.caused_by, view.is_external, view.ended_at, view.closed_at) == (deploy, False, None, None)
+
+    closing = IncidentClosed(incident=incident, ended_at=moment(30), by="bob", fixed_by="d2", note="More workers")
+    ledger.append(closing, app="demo")
+    view = ledger.incident(incident)
+    assert view is not None
+    assert (view.ended_at, view.closed_at, view.closed_by) == (at(30), at(2), "bob")
+    assert (view.fixed_by, view.note) == ("d2", "More workers")
+
+
+def test_an_incident_is_closed_once_and_in_its_own_app(ledger: Ledger) -> None:
+    incident = open_incident(ledger, 0)
+    open_incident(ledger, 0)
+    close_incident(ledger, incident, 5, app="blog")
+    close_incident(ledger, "i9", 5)
+    assert [one.ended_at for one in ledger.incidents()] == [None, None]
+    close_incident(ledger, incident, 7)
+    close_incident(ledger, incident, 9)
+    again = IncidentOpened(incident=incident, title="Another", began_at=moment(3), by="eve")
+    ledger.append(again, app="demo")
+    view = ledger.incident(incident)
+    assert view is not None
+    assert (view.title, view.ended_at, view.closed_at) == ("Feeds are down", at(7), at(4))
+
+
+def test_incidents_are_listed_newest_first(ledger: Ledger) -> None:
+    for app in ("demo", "blog", "demo"):
+        open_incident(ledger, 0, app=app)
+    assert [one.id for one in ledger.incidents()] == ["i3", "i2", "i1"]
+    assert [one.id for one in ledger.incidents("demo")] == ["i3", "i1"]
+    assert [one.id for one in ledger.incidents(limit=1)] == ["i3"]
+    assert (ledger.incidents("none"), ledger.incidents(limit=0), ledger.incident("i9")) == ([], [], None)
+
+
+def test_an_incident_knows_the_deploys_that_happened_meanwhile(ledger: Ledger) -> None:
+    keep(ledger, "r1")  # over before it began
+    before = switch(ledger, "r2")  # still watched when it began
+    keep(ledger, "r3", app="blog")
+    incident = open_incident(ledger, 5)
+    ledger.append(DeployEnded(outcome=Outcome.KEPT, duration_s=1), app="demo", deploy=before)
+    within = keep(ledger, "r4")
+    view = ledger.incident(incident)
+    assert view is not None
+    assert view.deploys == (before, within)
+
+    close_incident(ledger, incident, 60)
+    while ledger.append(Note(text="later", by="ada")).at <= at(60):
+        pass
+    queue(ledger)
+    (view,) = ledger.incidents()
+    assert view.deploys == (before, within)
+
+
+def test_incident_ids_are_counted_and_no_id_in_use_is_given_out(ledger: Ledger) -> None:
+    assert [ledger.next_incident_id(), ledger.next_incident_id()] == ["i1", "i2"]
+    ledger.append(IncidentOpened(incident="i7", title="Down", began_at=START, by="ada"), app="demo")
+    ledger.append(IncidentOpened(incident="outage", title="Down", began_at=START, by="ada"), app="demo")
+    assert (ledger.next_incident_id(), ledger.next_deploy_id()) == ("i8", "d1")
+    ledger.rebuild()
+    assert ledger.next_incident_id() == "i9"
+
+
+def test_what_was_learned_is_found_with_its_deploy(ledger: Ledger) -> None:
+    deploy = keep(ledger, "r1")
+    for text in ("Feeds are slow at noon", "Warm the cache first"):
+        ledger.append(Learned(text=text, by="ada"), app="demo", deploy=deploy)
+    found = [one.event for one in ledger.events(deploy=deploy, kinds={"learned"})]
+    assert [one.text for one in found if isinstance(one, Learned)] == ["Feeds are slow at noon", "Warm the cache first"]
+
+
 # Followers
 
 
@@ -591,6 +695,9 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
         ledger.unfinished,
         lambda: ledger.releases("demo"),
         lambda: ledger.settings_version("demo"),
+        ledger.incidents,
+        lambda: ledger.incident("i1"),
+        ledger.next_incident_id,
         lambda: ledger.subscribe(lambda recorded: None),
         ledger.rebuild,
     ):

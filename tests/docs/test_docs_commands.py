@@ -69,6 +69,8 @@ def used() -> Iterator[Pawl]:
         tasks = (hello.path / "pawl.toml").read_text() + '\n[release]\ntasks = ["true"]\n'
         hello.commit("Say two", VERSION="2", pawl__toml=tasks)
         pawl.ok("scale", "hello", "web=1")
+        pawl.ok("incident", "open", "hello", "Feeds are slow", "--deploy", "d1")
+        pawl.ok("incident", "open", "hello", "A disk is full", "--external", "--began", "20m")
         yield pawl
 
 

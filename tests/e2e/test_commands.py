@@ -61,7 +61,8 @@ def test_a_mistyped_command_is_answered_with_the_nearest_one(place: Path) -> Non
     [
         "status", "ps", "apps", "releases hello", "deploys hello", "logs hello", "rollback hello", "restart hello",
         "scale hello web=2", "run hello -- true", "env list hello", "env set hello A=1", "secrets list hello",
-        "remove hello --yes", "watch d1",
+        "remove hello --yes", "watch d1", "incident open hello Slow", "incident close", "incident list",
+        "learn d1 Slow",
     ],
 )  # fmt: skip
 def test_without_pawld_a_command_says_how_to_start_it_and_exits_with_3(place: Path, words: str) -> None:

@@ -28,3 +28,6 @@ def command(app: str, *, limit: int, as_json: bool) -> None:
             for item in answer["deploys"]
         ],
     )  # fmt: skip
+    for item in answer["deploys"]:
+        for lesson in item["learned"]:
+            output.result(f"learned from {item['deploy']}: {output.printable(lesson['text'])}")

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import time
-from datetime import UTC, datetime
 
 import click
 
 from pawl.cli import options, output
-from pawl.errors import UsageError
-
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+from pawl.cli.times import unix_time
 
 
 @click.command("logs")
@@ -35,7 +29,7 @@ def command(
         app,
         "logs",
         process=process,
-        since=_since(since),
+        since=unix_time(since),
         tail=tail,
         follow=follow or None,
         failed=failed or None,
@@ -47,17 +41,3 @@ def command(
             output.result(f"{output.moment(line['at'])} {line['name']:<9} {output.printable(line['text'])}")
         if follow:
             sys.stdout.flush()
-
-
-def _since(text: str | None) -> float | None:
-    if text is None:
-        return None
-    if match := _SPAN.fullmatch(text):
-        return time.time() - float(match[1]) * _UNITS[match[2]]
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(
-            f"'{text}' is not a time", next_step="write 30s, 10m, 2h, 1d or 2026-05-09T07:35:00Z"
-        ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

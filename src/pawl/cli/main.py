@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "restart": ("restart", "Deploy", "Restart the live release without an interruption."),
     "watch": ("watch", "Deploy", "Watch a deploy that is under way."),
     "observe": ("observe", "Deploy", "What was seen of a change in production, and the verdict."),
+    "learn": ("learn", "Deploy", "Keep what was learned from a deploy."),
+    "incident": ("incident", "Deploy", "Write down what went wrong in production, and when it was over."),
     "scale": ("scale", "Deploy", "Run so many instances: pawl scale APP web=3 worker=2."),
     "status": ("status", "Look", "What is live, and its instances."),
     "ps": ("ps", "Look", "Every instance, one per line."),

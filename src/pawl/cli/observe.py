@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from pawl.cli import observation, options, output, progress
@@ -27,10 +29,12 @@ def command(deploy: str, *, as_json: bool) -> int:
     return 0 if seen["outcome"] in (None, "kept") else 1
 
 
-def _report(seen: dict[str, object]) -> list[str]:
+_INCIDENTS = {"caused": "caused incident", "ended": "ended incident", "meanwhile": "during incident"}
+
+
+def _report(seen: dict[str, Any]) -> list[str]:
     texts = [f"{seen['app']}: deploy {seen['deploy']}, release {seen['release']}: {seen['outcome']}"]
     verdicts = seen["verdicts"]
-    assert isinstance(verdicts, list)
     for verdict in verdicts:
         where = "canary: " if verdict["stage"] == "canary" else ""
         texts += [
@@ -41,10 +45,12 @@ def _report(seen: dict[str, object]) -> list[str]:
     if not verdicts:
         texts.append(f"not watched{': ' + output.printable(str(seen['reason'])) if seen['reason'] else ''}")
     if restored := seen["restored"]:
-        assert isinstance(restored, dict)
         texts.append(
             "the release that was restored is as bad: the cause was elsewhere, not this change"
             if restored["is_cause_elsewhere"]
             else f"the release that was restored: {restored['verdict']} ({output.printable(restored['why'])})"
         )
+    for incident in seen["incidents"]:
+        texts.append(f"{_INCIDENTS[incident['what']]} {incident['incident']}: {output.printable(incident['title'])}")
+    texts += [f"learned: {output.printable(lesson['text'])}" for lesson in seen["learned"]]
     return texts

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pawl.cli import charts, options, output
-from pawl.cli.logs import _since as unix_time
+from pawl.cli.times import unix_time
 
 Json = dict[str, Any]
 

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from pawl import __version__
-from pawl.daemon import backtesting, readings, requests, shapes, streams
+from pawl.daemon import backtesting, incidents, readings, requests, shapes, streams
 from pawl.daemon.pawld import Pawld
 from pawl.deploys.story import from_os
 from pawl.errors import PawlError, UsageError
@@ -60,6 +60,10 @@ class Api:
             ("GET", "/v1/deploys/{deploy}", self.one_deploy),
             ("GET", "/v1/deploys/{deploy}/events", self.deploy_events),
             ("GET", "/v1/deploys/{deploy}/observation", self.observation),
+            ("POST", "/v1/deploys/{deploy}/lessons", self.learn),
+            ("GET", "/v1/incidents", self.incidents),
+            ("POST", f"{app}/incidents", self.open_incident),
+            ("POST", "/v1/incidents/{incident}/close", self.close_incident),
             ("POST", f"{app}/rollback", self.roll_back),
             ("POST", f"{app}/restart", self.restart),
             ("POST", f"{app}/scale", self.scale),
@@ -119,7 +123,9 @@ class Api:
     async def deploys(self, request: Request) -> Response:
         app = self._known(request).name
         query = _query(request, DeploysQuery)
-        rows = [shapes.deploy(item) for item in self._pawld.ledger.deploys(app, limit=query.limit)]
+        learned = incidents.lessons(self._pawld.ledger.events(app=app, kinds={"learned"}))
+        deploys = self._pawld.ledger.deploys(app, limit=query.limit)
+        rows = [shapes.deploy(item, learned.get(item.id, [])) for item in deploys]
         return _json({"app": app, "deploys": rows})
 
     async def signals(self, request: Request) -> Response:
@@ -136,7 +142,9 @@ class Api:
         return _json(await backtesting.backtest(self._pawld, self._known(request), query, now=time.time()))
 
     async def one_deploy(self, request: Request) -> Response:
-        return _json(shapes.deploy(self._known_deploy(request)))
+        view = self._known_deploy(request)
+        learned = incidents.lessons(self._pawld.ledger.events(deploy=view.id, kinds={"learned"}))
+        return _json(shapes.deploy(view, learned.get(view.id, [])))
 
     def _known_deploy(self, request: Request) -> Any:
         view = self._pawld.ledger.deploy(request.path_params["deploy"])
@@ -162,8 +170,29 @@ class Api:
 
     async def observation(self, request: Request) -> Response:
         view = self._known_deploy(request)
-        events = self._pawld.ledger.events(deploy=view.id, kinds={"verdict_reached", "restored_watched"})
-        return _json(shapes.watched(view, events, self._pawld.board.latest(view.id)))
+        events = self._pawld.ledger.events(deploy=view.id, kinds={"verdict_reached", "restored_watched", "learned"})
+        after = {
+            "learned": incidents.lessons(events).get(view.id, []),
+            "incidents": incidents.around(self._pawld.ledger, view),
+        }
+        return _json(shapes.watched(view, events, self._pawld.board.latest(view.id)) | after)
+
+    async def learn(self, request: Request) -> Response:
+        view = self._known_deploy(request)
+        kept = incidents.learned(self._pawld, view, await _body(request, incidents.LessonRequest))
+        return _json({"app": view.app, "deploy": view.id, **incidents.lessons([kept])[view.id][0]})
+
+    async def incidents(self, request: Request) -> Response:
+        found = incidents.listed(self._pawld, _query(request, incidents.IncidentsQuery))
+        return _json({"incidents": [incidents.shape(item) for item in found]})
+
+    async def open_incident(self, request: Request) -> Response:
+        body = await _body(request, incidents.IncidentRequest)
+        return _json(incidents.shape(incidents.opened(self._pawld, request.path_params["app"], body)))
+
+    async def close_incident(self, request: Request) -> Response:
+        body = await _body(request, incidents.ClosingRequest)
+        return _json(incidents.shape(incidents.closed(self._pawld, request.path_params["incident"], body)))
 
     async def roll_back(self, request: Request) -> Response:
         body = await _body(request, requests.RollbackRequest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,7 +102,8 @@ def release(view: ReleaseView, live_release: str | None) -> Json:
     }
 
 
-def deploy(view: DeployView) -> Json:
+def deploy(view: DeployView, learned: Sequence[Json] = ()) -> Json:
+    """A deploy, with what was learned from it."""
     return {
         "deploy": view.id,
         "app": view.app,
@@ -121,6 +123,7 @@ def deploy(view: DeployView) -> Json:
         "ended_at": view.ended_at,
         "duration_s": view.duration_s,
         "stages": [{"stage": str(item.stage), "duration_s": item.duration_s} for item in view.stages],
+        "learned": list(learned),
     }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pawl.ledger.events import Event
-from pawl.ledger.records import AppView, DeployView, Entry, Recorded, ReleaseView
+from pawl.ledger.records import AppView, DeployView, Entry, IncidentView, Recorded, ReleaseView
 
 Clock = Callable[[], datetime]
 """Tells the time, with its zone."""
@@ -18,10 +18,10 @@ Follower = Callable[[Recorded], None]
 class Ledger(Protocol):
     """An append-only record of events, and views that are derived from them.
 
-    **Durability.** What ``append``, ``append_many`` or ``next_deploy_id`` returned outlives the process and the
-    machine's power. When they raise, nothing of the call is recorded, not half of it; only if the process dies
-    inside the call may its events be there, all of them or none. After an error the ledger goes on working as soon
-    as the cause (a full disk) is gone.
+    **Durability.** What ``append``, ``append_many``, ``next_deploy_id`` or ``next_incident_id`` returned outlives the
+    process and the machine's power. When they raise, nothing of the call is recorded, not half of it; only if the
+    process dies inside the call may its events be there, all of them or none. After an error the ledger goes on
+    working as soon as the cause (a full disk) is gone.
 
     **Order.** ``seq`` is the order; ``at`` is what the clock said (one time for all of an ``append_many``) and may
     step back with it. Events are never changed or removed.
@@ -45,6 +45,9 @@ class Ledger(Protocol):
 
     def next_deploy_id(self) -> str:
         """A deploy id (``d1``, ``d2``, …) that was never given out nor used in this ledger, and never will be again."""
+
+    def next_incident_id(self) -> str:
+        """An incident id (``i1``, ``i2``, …) that was never given out nor used in this ledger, and never will be."""
 
     def events(
         self,
@@ -78,6 +81,12 @@ class Ledger(Protocol):
 
     def releases(self, app: str) -> list[ReleaseView]:
         """The releases built since the app was created, newest first; empty for an unknown app."""
+
+    def incidents(self, app: str | None = None, *, limit: int | None = 50) -> list[IncidentView]:
+        """The incidents of an app or of all, the one opened last first; those of removed apps are among them."""
+
+    def incident(self, incident: str) -> IncidentView | None:
+        """The incident with this id, or None."""
 
     def settings_version(self, app: str) -> int:
         """The version of the app's settings recorded last; 0 if they were never changed or the app is unknown."""

@@ -7,6 +7,7 @@ migration. Values that must stay secret are never part of an event.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -16,6 +17,7 @@ from pawl.model import Commit, DeployKind, Live, Outcome, Stage
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 ExitStatus = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**32)]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -123,6 +125,30 @@ class InstanceReplaced(AppFact, frozen=True, kw_only=True, tag="instance_replace
     instance: str
     release: str
     reason: str
+
+
+class IncidentOpened(AppFact, frozen=True, kw_only=True, tag="incident_opened"):
+    """Something was wrong with an app in production since ``began_at``, which may be earlier than the record.
+
+    ``caused_by`` is the deploy that brought it. ``is_external``: no change was the cause. With neither it is not known.
+    """
+
+    incident: str
+    title: str
+    began_at: Moment
+    by: str
+    caused_by: str | None = None
+    is_external: bool = False
+
+
+class IncidentClosed(AppFact, frozen=True, kw_only=True, tag="incident_closed"):
+    """The app serves well again since ``ended_at``; ``fixed_by`` is the deploy that did it, ``note`` what was done."""
+
+    incident: str
+    ended_at: Moment
+    by: str
+    fixed_by: str | None = None
+    note: str = ""
 
 
 class DeployOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,6 +262,13 @@ class RestoredWatched(DeployFact, frozen=True, kw_only=True, tag="restored_watch
     is_cause_elsewhere: bool
 
 
+class Learned(DeployFact, frozen=True, kw_only=True, tag="learned"):
+    """What somebody took away from a deploy, in a sentence; there may be several."""
+
+    text: str
+    by: str
+
+
 class DeployEnded(DeployFact, frozen=True, kw_only=True, tag="deploy_ended"):
     """``reason`` is one line for a table, ``next_step`` what its author can do, ``detail`` the tail of a log."""
 
@@ -262,6 +295,8 @@ Event = (
     | CrashLoop
     | MemoryExceeded
     | InstanceReplaced
+    | IncidentOpened
+    | IncidentClosed
     | DeployQueued
     | StageBegan
     | StageEnded
@@ -272,6 +307,7 @@ Event = (
     | SwitchedBack
     | VerdictReached
     | RestoredWatched
+    | Learned
     | DeployEnded
 )
 

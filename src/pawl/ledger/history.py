@@ -9,7 +9,18 @@ from typing import TypeVar
 from msgspec.structs import replace as changed
 
 from pawl.ledger import events
-from pawl.ledger.records import ENDED, AppView, DeployView, Recorded, ReleaseView, StageView, TaskView
+from pawl.ledger.records import (
+    ENDED,
+    AppView,
+    DeployView,
+    IncidentView,
+    Recorded,
+    ReleaseView,
+    StageView,
+    TaskView,
+    earliest_meanwhile,
+    iso_utc,
+)
 from pawl.model import DeployKind, Live, Outcome, Stage
 
 _T = TypeVar("_T", StageView, TaskView)
@@ -64,23 +75,52 @@ class _App:
 
 
 class History:
-    """The views after the events applied so far; ``deploys`` in the order they were queued."""
+    """The views after the events applied so far; ``deploys`` and ``incidents`` in the order they were recorded.
+
+    The deploys of an incident are found when it is read: see :meth:`seen`.
+    """
 
     def __init__(self) -> None:
         self.apps: dict[str, _App] = {}
         self.deploys: dict[str, DeployView] = {}
+        self.incidents: dict[str, IncidentView] = {}
 
     def apply(self, at: Recorded) -> None:
         """Change the views by one event, as :func:`pawl.ledger.views.apply` does."""
         event = at.event
         if isinstance(event, events.DeployFact):
             self._in_deploy(at, event)
-        if isinstance(event, events.AppCreated):
+        if isinstance(event, events.IncidentOpened):
+            self.incidents.setdefault(event.incident, _opened(at, event))
+        elif isinstance(event, events.IncidentClosed):
+            self._closed(at, event)
+        elif isinstance(event, events.AppCreated):
             self.apps.setdefault(at.app or "", _App(at.at))
         elif isinstance(event, events.AppRemoved):
             self.apps.pop(at.app or "", None)
         elif at.app in self.apps:
             self._in_app(self.apps[at.app], at)
+
+    def seen(self, incident: IncidentView) -> IncidentView:
+        """The incident with the deploys that happened while it was open."""
+        earliest = earliest_meanwhile(incident.began_at)
+        meanwhile = [
+            one.id
+            for one in self.deploys.values()
+            if one.app == incident.app
+            and earliest <= one.queued_at
+            and (incident.ended_at is None or one.queued_at <= incident.ended_at)
+            and (one.ended_at is None or one.ended_at >= incident.began_at)
+        ]
+        return changed(incident, deploys=tuple(meanwhile))
+
+    def _closed(self, at: Recorded, event: events.IncidentClosed) -> None:
+        known = self.incidents.get(event.incident)
+        if known is not None and known.app == at.app and known.closed_at is None:
+            self.incidents[known.id] = changed(
+                known, ended_at=iso_utc(event.ended_at), closed_at=at.at, closed_by=event.by, fixed_by=event.fixed_by,
+                note=event.note,
+            )  # fmt: skip
 
     def _in_app(self, app: _App, at: Recorded) -> None:
         match at.event:
@@ -135,6 +175,14 @@ class History:
         if at.app in self.apps and known.outcome is None and _ends_badly(event):
             self.apps[at.app].discredit(at.deploy)
         self.deploys[known.id] = _advanced(known, at)
+
+
+def _opened(at: Recorded, event: events.IncidentOpened) -> IncidentView:
+    return IncidentView(
+        id=event.incident, app=at.app or "", title=event.title, began_at=iso_utc(event.began_at), opened_at=at.at,
+        opened_by=event.by, caused_by=event.caused_by, is_external=event.is_external, ended_at=None, closed_at=None,
+        closed_by="", fixed_by=None, note="", deploys=(),
+    )  # fmt: skip
 
 
 def _ends_badly(event: events.DeployFact) -> bool:

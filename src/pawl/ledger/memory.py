@@ -10,7 +10,17 @@ from pawl.ledger.base import Clock, Follower
 from pawl.ledger.events import Event, stored_form
 from pawl.ledger.followers import Followers
 from pawl.ledger.history import History
-from pawl.ledger.records import AppView, DeployView, Entry, Recorded, ReleaseView, deploy_number, iso_utc
+from pawl.ledger.records import (
+    AppView,
+    DeployView,
+    Entry,
+    IncidentView,
+    Recorded,
+    ReleaseView,
+    deploy_number,
+    incident_number,
+    iso_utc,
+)
 
 _T = TypeVar("_T")
 
@@ -23,7 +33,7 @@ class MemoryLedger:
         self._followers = Followers()
         self._record: list[Recorded] = []
         self._history = History()
-        self._given_out = 0
+        self._given_out = {"d": 0, "i": 0}
         self._is_closed = False
 
     def append(self, event: Event, *, app: str | None = None, deploy: str | None = None) -> Recorded:
@@ -38,16 +48,26 @@ class MemoryLedger:
             for seq, (entry, event) in enumerate(ready, len(self._record) + 1)
         ]
         for one in recorded:
-            self._given_out = max(self._given_out, deploy_number(one.deploy))
+            self._used("d", deploy_number(one.deploy))
+            self._used("i", incident_number(one.event))
             self._history.apply(one)
         self._record += recorded
         self._followers.tell(recorded)
         return recorded
 
     def next_deploy_id(self) -> str:
+        return self._next_id("d")
+
+    def next_incident_id(self) -> str:
+        return self._next_id("i")
+
+    def _next_id(self, letter: str) -> str:
         self._open()
-        self._given_out += 1
-        return f"d{self._given_out}"
+        self._used(letter, self._given_out[letter] + 1)
+        return f"{letter}{self._given_out[letter]}"
+
+    def _used(self, letter: str, number: int) -> None:
+        self._given_out[letter] = max(self._given_out[letter], number)
 
     def events(
         self,
@@ -90,6 +110,14 @@ class MemoryLedger:
     def releases(self, app: str) -> list[ReleaseView]:
         known = self._open().apps.get(app)
         return list(reversed(known.releases.values())) if known else []
+
+    def incidents(self, app: str | None = None, *, limit: int | None = 50) -> list[IncidentView]:
+        opened = reversed(self._open().incidents.values())
+        return _first(limit, [self._history.seen(one) for one in opened if app is None or one.app == app])
+
+    def incident(self, incident: str) -> IncidentView | None:
+        found = self._open().incidents.get(incident)
+        return self._history.seen(found) if found else None
 
     def settings_version(self, app: str) -> int:
         known = self._open().apps.get(app)

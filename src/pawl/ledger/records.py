@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from pawl.ledger.events import AppFact, DeployFact, DeployOptions, Event, kind_of
+from pawl.ledger.events import (
+    AppFact,
+    DeployFact,
+    DeployOptions,
+    Event,
+    IncidentClosed,
+    IncidentOpened,
+    kind_of,
+)
 from pawl.model import Commit, DeployKind, Live, Outcome, Stage
 
 ENDED = "ended"
+_LONGEST_DEPLOY = timedelta(days=7)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -131,6 +140,30 @@ class ReleaseView(msgspec.Struct, frozen=True, kw_only=True):
     last_live_at: str | None
 
 
+class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident: when something was wrong with an app (``began_at`` to ``ended_at``), and when it was written down.
+
+    ``caused_by`` is the deploy that brought it; ``is_external``: no change was the cause; with neither it is not known.
+    ``closed_at`` and ``ended_at`` are None while it is open. ``deploys`` are those of the app that were asked for, ran
+    or ended meanwhile, oldest first.
+    """
+
+    id: str
+    app: str
+    title: str
+    began_at: str
+    opened_at: str
+    opened_by: str
+    caused_by: str | None
+    is_external: bool
+    ended_at: str | None
+    closed_at: str | None
+    closed_by: str
+    fixed_by: str | None
+    note: str
+    deploys: tuple[str, ...]
+
+
 def iso_utc(moment: datetime) -> str:
     """The moment as the ledger writes it: UTC, microseconds, 27 characters, sortable as text.
 
@@ -145,11 +178,32 @@ def iso_utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
+def earliest_meanwhile(began_at: str) -> str:
+    """Deploys that were asked for before this are over when an incident begins: none takes a week.
+
+    >>> earliest_meanwhile("2026-05-09T07:35:00.000000Z")
+    '2026-05-02T07:35:00.000000Z'
+    """
+    try:
+        return iso_utc(datetime.fromisoformat(began_at) - _LONGEST_DEPLOY)
+    except OverflowError:
+        return ""
+
+
 def deploy_number(deploy: str | None) -> int:
-    """The number in an id that the ledger gave out, else 0.
+    """The number in a deploy id that the ledger gave out, else 0.
 
     >>> deploy_number("d12"), deploy_number("nightly"), deploy_number(None)
     (12, 0, 0)
     """
-    digits = deploy[1:] if deploy and deploy[0] == "d" else ""
+    return _number(deploy, "d")
+
+
+def incident_number(event: Event) -> int:
+    """The number in the id of an incident that the event is about, if the ledger gave it out, else 0."""
+    return _number(event.incident, "i") if isinstance(event, IncidentOpened | IncidentClosed) else 0
+
+
+def _number(name: str | None, letter: str) -> int:
+    digits = name[1:] if name and name[0] == letter else ""
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 18 else 0

@@ -16,6 +16,7 @@ Migration = Sequence[str]
 
 MIGRATIONS: tuple[Migration, ...] = (
     (),  # to 2: verdicts, events that an older Pawl cannot read
+    (),  # to 3: incidents, and what was learned
 )
 """The first leads from version 1 to 2. What they did is also in the record that a keeper makes for a new ledger."""
 
@@ -88,6 +89,22 @@ VIEWS = {
         duration_s REAL,
         PRIMARY KEY (deploy, position)
     )""",
+    "incidents": """CREATE TABLE incidents (
+        id TEXT PRIMARY KEY,
+        opened_seq INTEGER NOT NULL,
+        app TEXT NOT NULL,
+        title TEXT NOT NULL,
+        began_at TEXT NOT NULL,
+        opened_at TEXT NOT NULL,
+        opened_by TEXT NOT NULL,
+        caused_by TEXT,
+        is_external INTEGER NOT NULL,
+        ended_at TEXT,
+        closed_at TEXT,
+        closed_by TEXT NOT NULL,
+        fixed_by TEXT,
+        note TEXT NOT NULL
+    )""",
 }
 
 _VIEW_INDEXES = (
@@ -96,6 +113,8 @@ _VIEW_INDEXES = (
     "CREATE INDEX lives_by_deploy ON lives (deploy)",
     "CREATE INDEX releases_by_age ON releases (app, built_seq)",
     "CREATE INDEX deploys_by_app ON deploys (app, queued_seq)",
+    "CREATE INDEX deploys_by_time ON deploys (app, queued_at)",
+    "CREATE INDEX incidents_by_app ON incidents (app, opened_seq)",
     "CREATE INDEX deploys_unfinished ON deploys (queued_seq) WHERE outcome IS NULL",
 )
 

@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pawl.ledger import reading, views
+from pawl.ledger import incidents, reading, views
 from pawl.ledger.base import Clock, Follower
 from pawl.ledger.database import Database, Keeper
-from pawl.ledger.events import Event, kind_of, stored_form
+from pawl.ledger.events import Event, IncidentClosed, IncidentOpened, decoded, kind_of, stored_form
 from pawl.ledger.followers import Followers
-from pawl.ledger.records import AppView, DeployView, Entry, Recorded, ReleaseView, deploy_number, iso_utc
+from pawl.ledger.records import (
+    AppView,
+    DeployView,
+    Entry,
+    IncidentView,
+    Recorded,
+    ReleaseView,
+    deploy_number,
+    incident_number,
+    iso_utc,
+)
 
 # Rows written by one statement: few sizes, so that a database can keep them prepared; 600 values are none too many.
 _CHUNKS = (100, 10, 1)
+_OF_INCIDENTS = (kind_of(IncidentOpened), kind_of(IncidentClosed))
 
 
 class SqlLedger:
@@ -35,7 +46,10 @@ class SqlLedger:
         return recorded
 
     def next_deploy_id(self) -> str:
-        return f"d{self._keeper.write(_next_number)}"
+        return f"d{self._keeper.write(lambda db: _next_number(db, 'deploy'))}"
+
+    def next_incident_id(self) -> str:
+        return f"i{self._keeper.write(lambda db: _next_number(db, 'incident'))}"
 
     def events(
         self,
@@ -75,6 +89,12 @@ class SqlLedger:
     def releases(self, app: str) -> list[ReleaseView]:
         return self._keeper.read(lambda db: reading.releases(db, app))
 
+    def incidents(self, app: str | None = None, *, limit: int | None = 50) -> list[IncidentView]:
+        return self._keeper.read(lambda db: incidents.newest(db, app, limit=reading.up_to(limit)))
+
+    def incident(self, incident: str) -> IncidentView | None:
+        return self._keeper.read(lambda db: incidents.one(db, incident))
+
     def settings_version(self, app: str) -> int:
         return self._keeper.read(lambda db: reading.settings_version(db, app))
 
@@ -100,9 +120,12 @@ def rebuild_views(db: Database) -> None:
     views.rebuild(db, reading.history(db))
 
 
-def _next_number(db: Database) -> int:
-    db.execute("UPDATE counters SET value = value + 1 WHERE name = 'deploy'")
-    return int(db.execute("SELECT value FROM counters WHERE name = 'deploy'").fetchone()[0])
+def _next_number(db: Database, counter: str) -> int:
+    db.execute(
+        "INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = counters.value + 1",
+        (counter,),
+    )
+    return int(db.execute("SELECT value FROM counters WHERE name = ?", (counter,)).fetchone()[0])
 
 
 def _record(db: Database, ready: Sequence[_Ready], at: str) -> list[Recorded]:
@@ -130,15 +153,25 @@ Row = tuple[int, str, str | None, str | None, str, str]
 
 
 def insert(db: Database, rows: Sequence[Row]) -> None:
-    """Write events as they are, and see to it that no deploy id among them is given out again; no view is touched."""
+    """Write events as they are, and see to it that no id among them is given out again; no view is touched."""
     for chunk in _chunks(rows):
         db.execute(
             "INSERT INTO events (seq, at, app, deploy, kind, data) VALUES "  # noqa: S608  # placeholders only
             + ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(chunk)),
             [value for row in chunk for value in row],
         )
-    if number := max(deploy_number(row[3]) for row in rows):
-        db.execute("UPDATE counters SET value = ? WHERE name = 'deploy' AND value < ?", (number, number))
+    _count_at_least(db, "deploy", max(deploy_number(row[3]) for row in rows))
+    told = [incident_number(decoded(row[5])) for row in rows if row[4] in _OF_INCIDENTS]
+    _count_at_least(db, "incident", max(told, default=0))
+
+
+def _count_at_least(db: Database, counter: str, number: int) -> None:
+    if number:
+        db.execute(
+            "INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE "
+            "SET value = excluded.value WHERE counters.value < excluded.value",
+            (counter, number),
+        )
 
 
 def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

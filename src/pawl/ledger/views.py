@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from pawl.ledger import events, pointer
+from pawl.ledger import events, incidents, pointer
 from pawl.ledger.database import Database
 from pawl.ledger.records import ENDED, Recorded
 from pawl.ledger.schema import create_views
@@ -172,4 +172,6 @@ _CHANGES: dict[type[events.Fact], Callable[..., None]] = {
     events.Switched: pointer.switched,
     events.SwitchedBack: pointer.switched_back,
     events.DeployEnded: _ended,
+    events.IncidentOpened: incidents.opened,
+    events.IncidentClosed: incidents.closed,
 }

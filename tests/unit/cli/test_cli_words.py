@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pawl.cli import env, host, logs, main, scale, secrets
+from pawl.cli import env, host, main, scale, secrets, times
 from pawl.errors import ConfigError, PawlError, Unreachable, UsageError
 from pawl.home import Home
 
@@ -71,13 +71,24 @@ MOMENTS = {
 @pytest.mark.parametrize(("text", "moment"), MOMENTS.items())
 def test_since_is_a_span_or_a_time(monkeypatch: pytest.MonkeyPatch, text: str, moment: float) -> None:
     monkeypatch.setattr("time.time", lambda: NOW)
-    assert logs._since(text) == moment
+    assert times.unix_time(text) == moment
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "10", "10x", "-1h", "10 m", "2026-13-01", "1e3s"])
+@pytest.mark.parametrize(
+    ("text", "hours_ago"), [("12:00", 2.5), ("14:29:59", 1 / 3600), ("14:30", 0), ("14:31", 24 - 1 / 60)]
+)
+def test_a_time_of_day_is_the_last_one_of_this_machines_clock(
+    monkeypatch: pytest.MonkeyPatch, text: str, hours_ago: float
+) -> None:
+    now = datetime(2026, 5, 9, 14, 30).astimezone().timestamp()  # the clock on the wall is meant
+    monkeypatch.setattr("time.time", lambda: now)
+    assert times.unix_time(text) == pytest.approx(now - hours_ago * 3600)
+
+
+@pytest.mark.parametrize("text", ["", "24:00", "9:5", "yesterday", "10", "10x", "-1h", "10 m", "2026-13-01", "1e3s"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a time"):
-        logs._since(text)
+        times.unix_time(text)
 
 
 # The unit of systemd

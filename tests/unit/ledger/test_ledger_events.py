@@ -28,6 +28,8 @@ STORED = {
     "crash_loop",
     "memory_exceeded",
     "instance_replaced",
+    "incident_opened",
+    "incident_closed",
     "deploy_queued",
     "stage_began",
     "stage_ended",
@@ -38,6 +40,7 @@ STORED = {
     "switched_back",
     "verdict_reached",
     "restored_watched",
+    "learned",
     "deploy_ended",
 }
 

@@ -22,6 +22,7 @@ from pawl.model import Commit, DeployKind, Live, Outcome, Stage
 
 APPS = ("demo", "demo", "blog")
 DEPLOYS = ("d1", "d2", "d3")
+START = datetime(2026, 5, 9, tzinfo=UTC)
 COMMIT = Commit("a" * 40, "Quicker “feeds” \0 <script>", "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
 
 releases = st.sampled_from(("r1", "r2", "r3"))
@@ -33,6 +34,12 @@ numbers = st.integers(0, 2**63 - 1)
 small = st.integers(0, 1)
 instances = {"process": words, "instance": words, "release": releases}
 places = st.builds(Live, releases, versions, words, st.sampled_from(DEPLOYS), words)
+
+incidents = st.sampled_from(("i1", "i2", "outage"))
+# About the time of the history itself, which takes a second each time the clock is asked.
+moments = st.integers(-3, 12).map(lambda second: START + timedelta(seconds=second)) | st.datetimes(
+    START.replace(year=2000, tzinfo=None), START.replace(year=2100, tzinfo=None), timezones=st.just(UTC)
+)
 
 observations = st.builds(Observation, verdict=words, why=words, elapsed_s=seconds, duration_s=seconds)
 
@@ -62,6 +69,23 @@ KINDS: dict[type[events.Fact], st.SearchStrategy[events.Event]] = {
     events.CrashLoop: st.builds(events.CrashLoop, **instances, restarts=numbers, within_s=seconds),
     events.MemoryExceeded: st.builds(events.MemoryExceeded, **instances, rss_bytes=numbers, limit_bytes=numbers),
     events.InstanceReplaced: st.builds(events.InstanceReplaced, **instances, reason=words),
+    events.IncidentOpened: st.builds(
+        events.IncidentOpened,
+        incident=incidents,
+        title=words,
+        began_at=moments,
+        by=words,
+        caused_by=st.none() | st.sampled_from(DEPLOYS),
+        is_external=st.booleans(),
+    ),
+    events.IncidentClosed: st.builds(
+        events.IncidentClosed,
+        incident=incidents,
+        ended_at=moments,
+        by=words,
+        fixed_by=st.none() | st.sampled_from(DEPLOYS),
+        note=words,
+    ),
     events.DeployQueued: st.builds(
         events.DeployQueued,
         deploy_kind=st.sampled_from(DeployKind),
@@ -86,6 +110,7 @@ KINDS: dict[type[events.Fact], st.SearchStrategy[events.Event]] = {
     events.RestoredWatched: st.builds(
         events.RestoredWatched, observation=observations, is_cause_elsewhere=st.booleans()
     ),
+    events.Learned: st.builds(events.Learned, text=words, by=words),
     events.Switched: st.builds(events.Switched, release=releases, settings=versions, commit=words),
     events.SwitchedBack: st.builds(
         events.SwitchedBack,
@@ -114,6 +139,7 @@ RECORDED_ONLY: list[type[events.Fact]] = [
     events.CrashLoop,
     events.MemoryExceeded,
     events.InstanceReplaced,
+    events.Learned,
 ]
 POINTER: list[type[events.Fact]] = [events.Switched, events.SwitchedBack, events.DeployEnded]
 
@@ -142,7 +168,7 @@ class TickingClock:
         self._ticks = count()
 
     def __call__(self) -> datetime:
-        return datetime(2026, 5, 9, tzinfo=UTC) + timedelta(seconds=next(self._ticks))
+        return START + timedelta(seconds=next(self._ticks))
 
 
 def answers(ledger: Ledger) -> dict[str, object]:
@@ -156,8 +182,11 @@ def answers(ledger: Ledger) -> dict[str, object]:
         "deploy": [ledger.deploy(deploy) for deploy in DEPLOYS],
         "unfinished": ledger.unfinished(),
         "releases": [ledger.releases(app) for app in APPS],
+        "incidents": ledger.incidents(limit=None),
+        "incidents of apps": [ledger.incidents(app, limit=1) for app in APPS],
+        "incident": [ledger.incident(incident) for incident in ("i1", "i2", "outage")],
         "settings": [ledger.settings_version(app) for app in APPS],
-        "next": ledger.next_deploy_id(),
+        "next": (ledger.next_deploy_id(), ledger.next_incident_id()),
     }
 
 
