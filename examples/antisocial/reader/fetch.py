@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 import feedparser
 import httpx
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from reader import search
 from reader.models import URL_LENGTH, Entry, Feed
+from reader.subscribing import hand_out
 from reader.text import plain, web_link
 
 USER_AGENT = "antisocial/1.0 (feed reader)"
@@ -137,7 +139,14 @@ def store(feed: Feed, document: Document) -> int:
     feed.etag, feed.modified = document.etag, document.modified
     # Insert or ignore: two workers may fetch the same feed at once.
     before = feed.entries.count()
-    Entry.objects.bulk_create([entry_of(feed, item) for item in parsed.entries[:MOST_ENTRIES]], ignore_conflicts=True)
+    last = feed.entries.order_by("-pk").values_list("pk", flat=True).first() or 0
+    with transaction.atomic():
+        Entry.objects.bulk_create(
+            [entry_of(feed, item) for item in parsed.entries[:MOST_ENTRIES]], ignore_conflicts=True
+        )
+        hand_out(feed.pk, after=last)
+        for entry in feed.entries.filter(pk__gt=last):
+            search.index_entry(entry)
     return feed.entries.count() - before
 
 

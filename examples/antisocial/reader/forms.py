@@ -3,32 +3,27 @@ from __future__ import annotations
 from django import forms
 from django.core.exceptions import ValidationError
 
-from reader.models import URL_LENGTH, Feed
+from reader.models import URL_LENGTH
+from reader.text import feed_url
 
 NOT_AN_ADDRESS = "This is not the address of a feed: one begins with http:// or https://."
 
 
-class SubscribeForm(forms.ModelForm):
-    """The address of a feed that is not subscribed to yet."""
+class SubscribeForm(forms.Form):
+    """The address of a feed, or of a site that has one."""
 
-    url = forms.URLField(
+    url = forms.CharField(
         label="Address of the feed",
         max_length=URL_LENGTH,
-        assume_scheme="https",
         widget=forms.URLInput(attrs={"placeholder": "https://example.org/feed.xml", "autocomplete": "off"}),
-        error_messages={
-            "invalid": NOT_AN_ADDRESS,
-            "required": "Type or paste the address of a feed.",
-            "unique": "You are subscribed to this feed already.",
-        },
+        error_messages={"required": "Type or paste the address of a feed."},
     )
 
-    class Meta:
-        model = Feed
-        fields = ["url"]
-
     def clean_url(self) -> str:
-        url = self.cleaned_data["url"]
-        if not url.startswith(("http://", "https://")):  # the field itself would take ftp
+        try:
+            url = feed_url(self.cleaned_data["url"])
+        except ValueError as error:
+            raise ValidationError(NOT_AN_ADDRESS) from error
+        if len(url) > URL_LENGTH:
             raise ValidationError(NOT_AN_ADDRESS)
         return url

@@ -27,7 +27,7 @@ def fetch_feed(feed_id: int) -> None:
 @app.task
 def fetch_all() -> None:
     """Have every feed fetched, each by its own task, so that a slow one does not hold up the rest."""
-    for feed_id in Feed.objects.order_by("last_fetched").values_list("id", flat=True):
+    for feed_id in Feed.objects.exclude(subscriptions=None).order_by("last_fetched").values_list("id", flat=True):
         fetch_feed.delay(feed_id)
 
 

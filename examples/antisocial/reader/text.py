@@ -1,9 +1,9 @@
-"""Strangers' HTML to plain text, and strangers' links to links that are safe to show."""
+"""Strangers' HTML to plain text, strangers' links to links that are safe to show, and one address for each feed."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 _UNSEEN = frozenset({"script", "style", "template", "title"})
 # Where one of these begins or ends, a word goes on.
@@ -55,3 +55,38 @@ def web_link(link: str, limit: int) -> str:
         return ""
     is_safe = parts.scheme in ("http", "https") and parts.netloc and link.isprintable()
     return link if is_safe and len(link) <= limit else ""
+
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def feed_url(address: str) -> str:
+    """The one way to write ``address``, so that a feed is known however it was typed.
+
+    Scheme and host in lower case and ASCII, no fragment, no port that goes without saying, no empty path; ``feed:`` is
+    what some browsers hand over. Raises ValueError if it is no address of the web.
+    """
+    address = address.strip()
+    if address[:5].lower() == "feed:":
+        address = address[5:].removeprefix("//")
+    if "://" not in address[:8]:
+        address = f"https://{address}"
+    parts = urlsplit(address)
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORTS or not parts.hostname or not address.isprintable() or " " in parts.netloc:
+        raise ValueError(f"{address[:80]!r} is not an address of the web")
+    host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode()
+    host = f"[{host}]" if ":" in host else host.rstrip(".")
+    login = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    port = f":{parts.port}" if parts.port and parts.port != _DEFAULT_PORTS[scheme] else ""
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    query = quote(parts.query, safe="/%:@!$&'()*+,;=~-._?[]{}|^")
+    return urlunsplit((scheme, f"{login}{host}{port}", path, query, ""))
+
+
+def host_of(url: str) -> str:
+    """The host of ``url``, whose server is asked for one thing at a time; empty if it has none."""
+    try:
+        return (urlsplit(url).hostname or "")[:255]
+    except ValueError:
+        return ""

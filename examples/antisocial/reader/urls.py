@@ -10,5 +10,4 @@ urlpatterns = [
     path("feeds/", views.feeds, name="feeds"),
     path("feeds/<int:feed_id>/fetch/", views.fetch_now, name="fetch-now"),
     path("feeds/<int:feed_id>/unsubscribe/", views.unsubscribe, name="unsubscribe"),
-    path("healthz", views.healthz, name="healthz"),
 ]

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db import DatabaseError, connection
-from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from reader import reading, subscribing
 from reader.forms import SubscribeForm
-from reader.models import Entry, Feed
+from reader.models import Entry, Feed, Subscription
 
 PAGE_LENGTH = 20
-
-logger = logging.getLogger(__name__)
 
 
 @require_safe
 @never_cache
 def stream(request: HttpRequest) -> HttpResponse:
     """Every unread entry of every feed, newest first."""
-    unread = Entry.objects.filter(is_read=False).select_related("feed")
+    unread = reading.unread(request.user)
     page = Paginator(unread, PAGE_LENGTH).get_page(request.GET.get("page"))
-    newest = unread.order_by("-id").values_list("id", flat=True).first()
-    context = {"page": page, "newest": newest, "is_subscribed": Feed.objects.exists()}
+    newest = Entry.objects.order_by("-pk").values_list("pk", flat=True).first() if page.paginator.count else None
+    is_subscribed = Subscription.objects.filter(user=request.user).exists()
+    context = {"page": page, "newest": newest, "is_subscribed": is_subscribed}
     return render(request, "reader/stream.html", context)
 
 
@@ -37,7 +33,7 @@ def stream(request: HttpRequest) -> HttpResponse:
 def read_one(request: HttpRequest, entry_id: int) -> HttpResponse:
     """Mark one entry read and go on where the reader was."""
     entry = get_object_or_404(Entry, pk=entry_id)
-    Entry.objects.filter(pk=entry.pk).update(is_read=True)
+    reading.mark_read(request.user, [entry.pk])
     page = request.GET.get("page", "")
     query = f"?page={page}" if page.isdecimal() and page != "1" else ""
     return redirect(reverse("reader:stream") + query)
@@ -48,7 +44,7 @@ def read_all(request: HttpRequest) -> HttpResponse:
     """Mark read what was there when the page was made: what came since has not been seen."""
     newest = request.POST.get("newest", "")
     if newest.isdecimal() and len(newest) < 19:
-        count = Entry.objects.filter(is_read=False, pk__lte=int(newest)).update(is_read=True)
+        count, _ = reading.mark_all_read(request.user, newest=int(newest))
         messages.success(request, "1 entry marked read." if count == 1 else f"{count} entries marked read.")
     return redirect("reader:stream")
 
@@ -59,25 +55,33 @@ def feeds(request: HttpRequest) -> HttpResponse:
     """The subscriptions, and the form that adds one."""
     form = SubscribeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        return _queue_fetch(request, form.save(), "Subscribed: the feed is being fetched.")
-    subscriptions = Feed.objects.annotate(unread=Count("entries", filter=Q(entries__is_read=False)))
-    status = 422 if form.errors else 200
-    return render(request, "reader/feeds.html", {"form": form, "feeds": subscriptions}, status=status)
+        subscription, is_new = subscribing.subscribe(request.user, form.cleaned_data["url"])
+        if is_new:
+            return _queue_fetch(request, subscription.feed, "Subscribed: the feed is being fetched.")
+        form.add_error("url", "You are subscribed to this feed already.")
+    unread = reading.unread_by_feed(request.user)
+    subscriptions = sorted(
+        Subscription.objects.filter(user=request.user).select_related("feed"), key=lambda item: str(item).casefold()
+    )
+    for subscription in subscriptions:
+        subscription.unread = unread.get(subscription.feed_id, 0)
+    context = {"form": form, "subscriptions": subscriptions}
+    return render(request, "reader/feeds.html", context, status=422 if form.errors else 200)
 
 
 @require_POST
 def fetch_now(request: HttpRequest, feed_id: int) -> HttpResponse:
     """Ask the worker for a fetch without waiting for it."""
-    feed = get_object_or_404(Feed, pk=feed_id)
-    return _queue_fetch(request, feed, f"{feed} is being fetched.")
+    subscription = get_object_or_404(Subscription, user=request.user, feed=feed_id)
+    return _queue_fetch(request, subscription.feed, f"{subscription} is being fetched.")
 
 
 @require_POST
 def unsubscribe(request: HttpRequest, feed_id: int) -> HttpResponse:
-    """Drop a feed and its entries."""
-    feed = get_object_or_404(Feed, pk=feed_id)
-    feed.delete()
-    messages.success(request, f"Unsubscribed from {feed}.")
+    """End a subscription."""
+    subscription = get_object_or_404(Subscription.objects.select_related("feed"), user=request.user, feed=feed_id)
+    subscribing.unsubscribe(subscription)
+    messages.success(request, f"Unsubscribed from {subscription}.")
     return redirect("reader:feeds")
 
 
@@ -89,17 +93,3 @@ def _queue_fetch(request: HttpRequest, feed: Feed, done: str) -> HttpResponse:
     else:
         messages.error(request, f"{feed} cannot be fetched now: the queue does not answer. It is fetched later.")
     return redirect("reader:feeds")
-
-
-@require_safe
-@never_cache
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Whether this instance can serve: ``ok``, or 503 and the part that fails (the log says why)."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-            cursor.fetchone()
-    except DatabaseError:
-        logger.exception("not healthy")
-        return HttpResponse("database: no answer\n", status=503, content_type="text/plain")
-    return HttpResponse("ok", content_type="text/plain")

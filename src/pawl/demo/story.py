@@ -23,6 +23,8 @@ from pawl.errors import PawlError
 APP = "antisocial"
 _CHANGES = Path(__file__).with_name("changes")
 # Long enough to see what a change does at the demo's traffic, short enough to look on.
+# One reader without a password, who may also read feeds that this machine serves.
+_SETTINGS = ("SOLO=1", "FETCH_ALLOW_NETWORKS=127.0.0.0/8")
 _OBSERVE = "\n[observe]\nduration_s = 20\n"
 
 
@@ -68,6 +70,7 @@ class Demo:
         )
         self._step("pawl up", self._up)
         self._pawl("secrets", "set", APP, "SECRET_KEY", stdin=secrets.token_urlsafe(40))
+        self._pawl("env", "set", APP, *_SETTINGS)
         self._step("deploy the first commit", lambda: self._deploy(first))
         self.url = self._status()["url"]
         self._load = Load(self.url, rate=self._rate, paths=("/", "/feeds/", "/healthz"))

@@ -9,8 +9,10 @@ from unittest.mock import patch
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
+from reader import reading
 from reader.fetch import fetch, guid_of
 from reader.models import Entry, Feed
+from reader.tests.rows import make_reader, subscribed_to
 from reader.tests.server import FeedServer
 from reader.text import plain, web_link
 
@@ -48,10 +50,11 @@ class FetchTests(TestCase):
         self.assertEqual(entry.published, datetime(2024, 3, 1, 10, tzinfo=UTC))
 
     def test_a_second_fetch_adds_nothing_and_leaves_read_what_was_read(self) -> None:
-        feed = self.fetched("/rss")
-        feed.entries.update(is_read=True)
-        self.assertEqual(fetch(feed), 0)
-        self.assertEqual(feed.entries.filter(is_read=True).count(), 2)
+        user = make_reader()
+        feed = subscribed_to(self.server.url("/rss"), user)
+        self.assertEqual((fetch(feed), reading.count_unread(user)), (2, 2))
+        reading.mark_read(user, [feed.entries.first().pk])
+        self.assertEqual((fetch(feed), reading.count_unread(user)), (0, 1))
 
     def test_an_unchanged_feed_is_not_sent_again(self) -> None:
         feed = self.fetched("/cached")

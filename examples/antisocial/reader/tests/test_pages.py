@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from unittest.mock import patch
 
 from django.db import DatabaseError
@@ -11,28 +10,24 @@ from django.urls import reverse
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from reader.models import Entry, Feed
+from reader import reading
+from reader.models import Entry, Feed, State, Subscription
 from reader.tasks import fetch_all, fetch_feed
+from reader.tests.rows import make_entries, make_reader, subscribed_to
 from reader.views import PAGE_LENGTH
 
 STREAM = reverse("reader:stream")
 FEEDS = reverse("reader:feeds")
 
 
-def make_entries(feed: Feed, count: int) -> list[Entry]:
-    """Entries titled 0, 1, …, each older than the one before."""
-    now = timezone.now()
-    return Entry.objects.bulk_create(
-        Entry(feed=feed, guid=str(n), title=f"Title {n}.", published=now - timedelta(hours=n)) for n in range(count)
-    )
-
-
 class StreamTests(TestCase):
     def setUp(self) -> None:
-        self.feed = Feed.objects.create(url="https://example.org/feed", title="A feed")
+        self.user = make_reader()
+        self.client.force_login(self.user)
+        self.feed = subscribed_to("https://example.org/feed", self.user, title="A feed")
 
     def test_it_says_what_to_do_first(self) -> None:
-        self.feed.delete()
+        Subscription.objects.all().delete()
         self.assertContains(self.client.get(STREAM), "No subscriptions yet")
 
     def test_unread_entries_come_newest_first_in_pages(self) -> None:
@@ -57,19 +52,22 @@ class StreamTests(TestCase):
         entries = make_entries(self.feed, 3)
         response = self.client.post(reverse("reader:read-all"), {"newest": entries[1].pk}, follow=True)
         self.assertContains(response, "2 entries marked read")
-        self.assertEqual(Entry.objects.get(is_read=False), entries[2])
+        self.assertEqual([state.entry for state in reading.unread(self.user)], [entries[2]])
         self.client.post(reverse("reader:read-all"), {"newest": "junk"})
-        self.assertEqual(Entry.objects.filter(is_read=False).count(), 1)
+        self.assertEqual(reading.count_unread(self.user), 1)
 
     def test_feeds_cannot_put_html_on_the_page(self) -> None:
-        now = timezone.now()
-        Entry.objects.create(feed=self.feed, guid="x", title="<b>bold</b>", summary="<script>", published=now)
+        entry = Entry.objects.create(
+            feed=self.feed, guid="x", title="<b>bold</b>", summary="<script>", published=timezone.now()
+        )
+        reading.mark_unread(self.user, [entry.pk])
         page = self.client.get(STREAM)
         self.assertContains(page, "&lt;b&gt;bold")
         self.assertNotContains(page, "<script>")
 
     def test_changes_need_a_post_with_a_token(self) -> None:
         strict = Client(enforce_csrf_checks=True)
+        strict.force_login(self.user)
         for name, args in (("read-one", [1]), ("read-all", []), ("fetch-now", [1]), ("unsubscribe", [1])):
             url = reverse(f"reader:{name}", args=args)
             self.assertEqual(strict.get(url).status_code, 405, name)
@@ -82,6 +80,10 @@ class StreamTests(TestCase):
 
 
 class FeedsTests(TestCase):
+    def setUp(self) -> None:
+        self.user = make_reader()
+        self.client.force_login(self.user)
+
     def test_subscribing_fetches_the_feed(self) -> None:
         with patch("reader.fetch.fetch", return_value=0) as fetch:
             response = self.client.post(FEEDS, {"url": "https://example.org/feed"}, follow=True)
@@ -95,7 +97,7 @@ class FeedsTests(TestCase):
         self.assertEqual(Feed.objects.get().url, "https://example.org/feed")
 
     def test_a_wrong_address_is_explained(self) -> None:
-        Feed.objects.create(url="https://example.org/feed")
+        subscribed_to("https://example.org/feed", self.user)
         for url, why in {
             "": "Type or paste",
             "ftp://example.org/": "begins with http",
@@ -107,27 +109,53 @@ class FeedsTests(TestCase):
         self.assertEqual(Feed.objects.count(), 1)
 
     def test_the_list_shows_the_last_error(self) -> None:
-        Feed.objects.create(url="https://example.org/feed", last_fetched=timezone.now(), last_error="it <broke>")
+        feed = subscribed_to("https://example.org/feed", self.user)
+        Feed.objects.filter(pk=feed.pk).update(last_fetched=timezone.now(), last_error="it <broke>")
         self.assertContains(self.client.get(FEEDS), "The last fetch failed: it &lt;broke&gt;")
 
     def test_fetch_now_survives_a_queue_that_is_away(self) -> None:
-        feed = Feed.objects.create(url="https://example.org/feed")
+        feed = subscribed_to("https://example.org/feed", self.user)
         with patch.object(fetch_feed, "delay", side_effect=OperationalError("refused")):
             response = self.client.post(reverse("reader:fetch-now", args=[feed.pk]), follow=True)
         self.assertContains(response, "the queue does not answer")
 
     def test_unsubscribing_drops_feed_and_entries(self) -> None:
-        feed = Feed.objects.create(url="https://example.org/feed", title="Gone")
+        feed = subscribed_to("https://example.org/feed", self.user, title="Gone")
         make_entries(feed, 2)
         response = self.client.post(reverse("reader:unsubscribe", args=[feed.pk]), follow=True)
         self.assertContains(response, "Unsubscribed from Gone")
         self.assertFalse(Entry.objects.exists())
 
     def test_the_schedule_fetches_every_feed(self) -> None:
-        feeds = {Feed.objects.create(url=f"https://example.org/{n}") for n in range(3)}
+        feeds = {subscribed_to(f"https://example.org/{n}", self.user) for n in range(3)}
         with patch("reader.fetch.fetch", return_value=0) as fetch:
             fetch_all.delay()
         self.assertEqual({call.args[0] for call in fetch.call_args_list}, feeds)
+
+
+class AccountTests(TestCase):
+    def test_without_an_account_there_is_nothing_but_the_login(self) -> None:
+        for name in ("stream", "feeds"):
+            self.assertRedirects(
+                self.client.get(reverse(f"reader:{name}")), f"/accounts/login/?next={reverse(f'reader:{name}')}"
+            )
+        self.assertEqual(self.client.get("/healthz").status_code, 200)
+
+    @override_settings(SOLO=True)
+    def test_solo_everybody_is_the_one_reader(self) -> None:
+        self.assertContains(self.client.get(STREAM), "No subscriptions yet")
+        self.assertEqual(self.client.get(FEEDS).wsgi_request.user.username, "reader")
+
+    def test_what_others_read_is_none_of_ones_business(self) -> None:
+        mine, theirs = make_reader("ada"), make_reader("grace")
+        feed = subscribed_to("https://example.org/feed", theirs)
+        make_entries(feed, 1)
+        self.client.force_login(mine)
+        self.assertNotContains(self.client.get(STREAM), "Title 0.")
+        self.assertNotContains(self.client.get(FEEDS), 'example.org/feed"')
+        for name in ("fetch-now", "unsubscribe"):
+            self.assertEqual(self.client.post(reverse(f"reader:{name}", args=[feed.pk])).status_code, 404)
+        self.assertEqual(State.objects.get().user, theirs)
 
 
 class HealthTests(TestCase):
@@ -143,6 +171,6 @@ class HealthTests(TestCase):
         self.assertEqual(self.client.get("/healthz")["X-Release"], "a1b2c3d")
 
     def test_without_database_it_is_unhealthy_and_tells_no_secrets(self) -> None:
-        with patch("reader.views.connection.cursor", side_effect=DatabaseError("password=hunter2")):
+        with patch("antisocial.health.connection.cursor", side_effect=DatabaseError("password=hunter2")):
             response = self.client.get("/healthz")
         self.assertEqual((response.status_code, response.content), (503, b"database: no answer\n"))

@@ -1,0 +1,74 @@
+"""Who reads which feed: subscriptions, what they bring, and feeds that nobody reads any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+
+from reader import search
+from reader.models import Entry, Feed, State, Subscription
+from reader.text import feed_url, host_of
+
+# A feed may come with all that was ever in it: of what was there before the subscription, this much is unread.
+FIRST_UNREAD = 100
+
+_HAND_OUT = """
+    INSERT INTO reader_state (user_id, entry_id, feed_id, published)
+    SELECT subscription.user_id, entry.id, entry.feed_id, entry.published
+    FROM reader_entry entry JOIN reader_subscription subscription ON subscription.feed_id = entry.feed_id
+    WHERE entry.feed_id = %s AND entry.id > %s
+    ON CONFLICT DO NOTHING
+"""
+
+
+@transaction.atomic
+def subscribe(user: User, address: str, *, title: str = "") -> tuple[Subscription, bool]:
+    """Subscribe ``user`` to the feed at ``address``, and say whether that is new; a feed gone before is tried again.
+
+    Raises ValueError if it is no address of the web.
+    """
+    url = feed_url(address)
+    feed, _ = Feed.objects.get_or_create(url=url, defaults={"host": host_of(url)})
+    subscription, is_new = Subscription.objects.get_or_create(user=user, feed=feed, defaults={"title": title})
+    if is_new:
+        Feed.objects.filter(pk=feed.pk, gone_at__isnull=False).update(gone_at=None, failures=0)
+        hand_out_first(user, feed)
+    return subscription, is_new
+
+
+def hand_out_first(user: User, feed: Feed) -> None:
+    """Make the newest entries that ``feed`` has unread for a new subscriber."""
+    entries = Entry.objects.filter(feed=feed).values_list("pk", "published")[:FIRST_UNREAD]
+    State.objects.bulk_create(
+        [State(user=user, entry_id=pk, feed=feed, published=published) for pk, published in entries],
+        ignore_conflicts=True,
+    )
+
+
+def hand_out(feed_id: int, *, after: int) -> None:
+    """Make the entries of a feed with an id above ``after`` unread for each of its subscribers. May be done twice."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HAND_OUT, [feed_id, after])
+
+
+@transaction.atomic
+def unsubscribe(subscription: Subscription) -> None:
+    """End a subscription. What its user starred stays; the feed goes with its last subscriber and last star."""
+    State.objects.filter(user=subscription.user_id, entry__feed=subscription.feed_id, starred_at=None).delete()
+    subscription.delete()
+    drop_unread_feeds([subscription.feed_id])
+
+
+def drop_unread_feeds(feed_ids: Iterable[int]) -> int:
+    """Delete those of these feeds that nobody reads and nobody has a star in; how many."""
+    dropped = 0
+    for feed in Feed.objects.filter(pk__in=list(feed_ids), subscriptions=None):
+        if State.objects.filter(entry__feed=feed, starred_at__isnull=False).exists():
+            continue
+        State.objects.filter(entry__feed=feed).delete()
+        search.forget(feed.pk)
+        feed.delete()
+        dropped += 1
+    return dropped
