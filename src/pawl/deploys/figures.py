@@ -7,9 +7,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pawl.ledger.observations import ExpectationAnswer, Figures, Observation, RouteFigures, SignalFigures
+from pawl.ledger.observations import (
+    ExpectationAnswer,
+    Figures,
+    Observation,
+    PathPoint,
+    RouteFigures,
+    SignalFigures,
+)
 from pawl.observe.answers import Answer
 from pawl.observe.baseline import Baseline
+from pawl.observe.course import Point
 from pawl.observe.judge.findings import Finding, Verdict
 from pawl.observe.signals import Window
 from pawl.observe.watch import Look
@@ -55,6 +63,11 @@ def with_look(shown: Observation, look: Look, answers: Sequence[Answer], *, rate
             for one in answers
         ),
     )
+
+
+def path(points: Sequence[Point]) -> tuple[PathPoint, ...]:
+    """How the evidence ran, as it is recorded and shown."""
+    return tuple(PathPoint(elapsed_s=one.elapsed_s, log_e=_finite(one.log_e), requests=one.requests) for one in points)
 
 
 def of_window(window: Window, *, rate_per_s: float | None = None) -> Figures:

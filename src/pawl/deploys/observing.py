@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from pawl.deploys import figures
 from pawl.deploys.board import Board
 from pawl.engines.base import Candidate, Condition
@@ -120,7 +122,8 @@ class Observer:
                 observation = await self._observation(now, elapsed_s, duration_s, is_over=is_over)
                 self._board.post(self._subject, observation)
                 if is_over or is_given_up:
-                    return Ending(judge.verdict(is_over=True), observation, is_given_up)
+                    shown_last = msgspec.structs.replace(observation, path=figures.path(self.watch.path))
+                    return Ending(judge.verdict(is_over=True), shown_last, is_given_up)
             await asyncio.sleep(self._look_every_s)
 
     async def _feed(self, now: float) -> None:

@@ -57,12 +57,21 @@ class ExpectationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class PathPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """The evidence (a natural logarithm) once ``requests`` had been judged, so long after the change began to serve."""
+
+    elapsed_s: float
+    log_e: float
+    requests: int
+
+
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to see of a change by now, or was at the end.
 
     ``verdict`` is what it would be if the watch ended now: keep, roll back, inconclusive, no data, hard fail; ``why``
     one line for a person. ``log_e`` reaching ``log_threshold`` takes the change back. ``detectable`` is the smallest
     share of errors that would have been seen by now. ``warnings`` are limits passed, which condemn nothing.
+    ``path`` is how the evidence ran, oldest first, 120 points at most, a canary's time included; only a verdict has it.
     """
 
     verdict: str
@@ -81,3 +90,4 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[SignalFigures, ...] = ()
     expectations: tuple[ExpectationAnswer, ...] = ()
     warnings: tuple[str, ...] = ()
+    path: tuple[PathPoint, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pawl.errors import StateError
 from pawl.observe.baseline import STEP_S, Baseline, Counts, counts_between, total
+from pawl.observe.course import Course, Point
 from pawl.observe.judge.binomial import upper_bound
 from pawl.observe.judge.findings import Verdict
 from pawl.observe.judge.verdict import WARM_UP_BUCKETS, Judge
@@ -73,7 +74,10 @@ class Watch:
         self._arms = tuple(one for one in arms if one != release)
         self._switched = None if self._arms else began
         self._next = _floor(began)
+        self._judged_s = self._next - began
+        self._course = Course()
         self._taken: dict[tuple[bool, int, int], Counts] = {}
+        self._is_noted_to_its_end = False
         self._failing_requests = 0
         self.ailing = ""
 
@@ -97,6 +101,11 @@ class Watch:
     def serves_alone_since(self) -> float | None:
         return self._switched
 
+    @property
+    def path(self) -> tuple[Point, ...]:
+        """How the evidence ran, from the first bucket that was judged; times that the clock skipped are left out."""
+        return self._course.points
+
     def stepped(self, now: float) -> None:
         """Go on from here: the clock was set, forward or back, and what lies between was not."""
         self._next = _floor(now)
@@ -105,7 +114,9 @@ class Watch:
     def feed(self, source: SignalSource, now: float) -> None:
         """Take in the buckets that are complete by now."""
         ended = _floor(now - _LAG_S)
-        self._next = max(self._next, _floor(ended - _MOST_FED_S))
+        skipped_s = max(0, _floor(ended - _MOST_FED_S) - self._next)
+        self._next += skipped_s
+        self._judged_s += skipped_s
         if ended <= self._next:
             return
         try:
@@ -116,6 +127,7 @@ class Watch:
             while self._next + _MOST_BEHIND_S < ended:
                 self.judge.miss()
                 self._next += STEP_S
+                self._note(STEP_S)
             return
         step_s = round((ended - self._next) / max(1, len(mine)))
         for number, counted in enumerate(mine):
@@ -129,7 +141,16 @@ class Watch:
                 )
             else:
                 self.judge.add(one.requests, one.events)
+            self._note(step_s)
         self._next = ended
+
+    def _note(self, step_s: int) -> None:
+        """Keep a point of the path, as long as the verdict is open and with the bucket that ended it."""
+        self._judged_s += step_s
+        if self._is_noted_to_its_end:
+            return
+        self._is_noted_to_its_end = self.judge.is_final
+        self._course.add(Point(round(self._judged_s, 1), round(self.judge.log_e, 4), self.judge.requests))
 
     def _fresh(self, one: Counts, bucket: tuple[bool, int, int]) -> Counts:
         """What a bucket has that was not taken in yet: after the clock was set back its time comes twice."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from pawl.deploys import observing
 from pawl.deploys.board import Board
 from pawl.deploys.observing import Ending, Observer
 from pawl.engines.base import Candidate, Condition
+from pawl.ledger.observations import Observation
 from pawl.observe import baseline
 from pawl.observe.attribution import Tenure
 from pawl.observe.counting import Counting
@@ -84,16 +86,20 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     store.close()
 
 
-def watch(machine: Machine) -> tuple[Ending, int]:
-    """Watch the candidate to the end; what was seen, and how many requests the judge was told of."""
-    source, began = LoggedSignals(machine.store), machine.wall
+def watched(machine: Machine, board: Board | None = None, *, began: float | None = None) -> Observer:
+    source, began = LoggedSignals(machine.store), began or machine.wall
     usual = baseline.read(source, "demo", ["old"], before=began)
     assert usual.requests == BEFORE_S * RATE
-    observer = Observer(
+    return Observer(
         Candidate(app="demo", deploy="d2", release="new", settings=0),
         Watch("demo", "new", usual, began=began, duration_s=DURATION_S),
-        old=None, engine=machine, signals=machine, board=Board(), look_every_s=0,
+        old=None, engine=machine, signals=machine, board=board or Board(), look_every_s=0,
     )  # fmt: skip
+
+
+def watch(machine: Machine) -> tuple[Ending, int]:
+    """Watch the candidate to the end; what was seen, and how many requests the judge was told of."""
+    observer = watched(machine)
     ending = asyncio.run(observer.run(duration_s=DURATION_S))
     return ending, observer.watch.judge.requests
 
@@ -124,3 +130,38 @@ def test_what_begins_to_fail_after_the_clock_was_set_is_seen(machine: Machine, s
     ending, _ = watch(machine)
     assert ending.verdict.kind is VerdictKind.ROLL_BACK
     assert machine.steady_s < DURATION_S
+
+
+@pytest.mark.parametrize("fails_from", [10_000, 40])
+def test_the_verdict_has_the_evidence_bucket_by_bucket(machine: Machine, fails_from: int) -> None:
+    machine.fails_from, board = fails_from, Board()
+    seen: list[Observation] = []
+    board.subscribe(lambda _deploy, _at, shown: seen.append(shown))
+    ending = asyncio.run(watched(machine, board).run(duration_s=DURATION_S))
+    path = ending.observation.path
+    steps = [round(after.elapsed_s - before.elapsed_s, 3) for before, after in pairwise(path)]
+    assert len(path) >= 10
+    assert set(steps) == {5.0}
+    assert [point.requests for point in path] == sorted(point.requests for point in path)
+    assert path[-1].log_e == ending.observation.log_e
+    reached = [point.log_e >= ending.observation.log_threshold for point in path]
+    assert reached == [*[False] * (len(path) - 1), fails_from == 40]
+    assert {shown.path for shown in seen} == {()}
+
+
+def test_a_watch_that_was_cut_off_and_fed_again_has_the_same_path(machine: Machine) -> None:
+    machine.fails_from = 40
+    began = machine.wall
+    first = asyncio.run(watched(machine).run(duration_s=DURATION_S)).observation
+    again = asyncio.run(watched(machine, began=began).run(duration_s=DURATION_S, elapsed_s=DURATION_S)).observation
+    assert again.verdict == first.verdict == "roll back"
+    assert again.path == first.path
+
+
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+def test_a_path_goes_on_where_the_clock_was_set(machine: Machine, steps: dict[int, float]) -> None:
+    machine.steps = steps
+    ending, _ = watch(machine)
+    elapsed = [point.elapsed_s for point in ending.observation.path]
+    assert all(0 < after - before <= 5 for before, after in pairwise(elapsed))
+    assert elapsed[-1] <= DURATION_S
