@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Unit = Literal["seconds", "bytes", "share", "per second", "count"]
+Shape = Literal["line", "area", "bar", "point"]
+Values = Sequence[float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +16,14 @@ class Line:
     """One row of values, a value a step; None is a gap: nothing is known of that step, which is not zero.
 
     ``style`` names how it is drawn (a CSS class: ``ok``, ``error``, ``p95``, ``n0`` …), the same on all charts.
+    ``low`` and ``high`` are the ends of an interval around each value, where the values are estimates; else empty.
     """
 
     name: str
-    values: Sequence[float | None]
+    values: Values
     style: str
+    low: Values = ()
+    high: Values = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,20 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A value that matters, drawn as a line across the chart."""
+
+    value: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """Lines over one time axis from ``began`` to ``ended`` (Unix time), in steps of ``step_s`` seconds.
 
-    Step ``n`` begins at ``began + n * step_s``; every line has a value (or None) for each step. ``is_stacked``: the
-    lines are parts of a whole and drawn as areas on top of one another, in their order from below.
+    Step ``n`` begins at ``began + n * step_s``; every line has a value (or None) for each step. ``shape``: lines;
+    areas on top of one another, for parts of a whole, in their order from below; bars beside one another; points with
+    their intervals.
     """
 
     id: str
@@ -48,4 +62,10 @@ class Chart:
     step_s: int
     lines: tuple[Line, ...]
     marks: tuple[Mark, ...] = ()
-    is_stacked: bool = False
+    shape: Shape = "line"
+    limit: Limit | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many steps the axis has, the last one possibly cut short."""
+        return max((len(line.values) for line in self.lines), default=-int(-(self.ended - self.began) // self.step_s))
