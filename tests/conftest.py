@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests import support
+from tests.integration.services import services_rig
+from tests.integration.services.services_rig import Database
 
 
 @pytest.fixture
@@ -39,3 +41,10 @@ def idle_pawl(place: Path) -> Iterator[support.Pawl]:
 def hello(place: Path) -> support.Repository:
     """The repository of a small web app that needs no dependencies: see tests/apps/hello."""
     return support.repository(place / "hello", support.HELLO)
+
+
+@pytest.fixture(scope="session")
+def ledger_database() -> Iterator[Database]:
+    """One PostgreSQL for all tests of the ledger: each takes a place of its own in it."""
+    with services_rig.database() as database:
+        yield database

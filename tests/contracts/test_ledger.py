@@ -1,15 +1,14 @@
-"""What every ledger keeps to: one suite over the SQLite ledger and the fake in memory."""
+"""What every ledger keeps to: one suite over SQLite, PostgreSQL and the fake in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from pawl.errors import StateError
+from pawl.errors import StateError, UsageError
 from pawl.ledger.base import Ledger
 from pawl.ledger.events import (
     AppCreated,
@@ -34,36 +33,20 @@ from pawl.ledger.events import (
     TaskBegan,
     TaskEnded,
 )
-from pawl.ledger.memory import MemoryLedger
 from pawl.ledger.records import AppView, DeployView, Entry, Recorded
-from pawl.ledger.store import SqliteLedger
 from pawl.model import Commit, DeployKind, Live, Outcome, Stage
+from tests.ledger_rig import KEEPERS, START, opener
 
-START = datetime(2026, 5, 9, 7, 30, tzinfo=UTC)
 COMMIT = Commit("a" * 40, "Quicker feeds", "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
-
-
-class TickingClock:
-    """One second on each time it is asked."""
-
-    def __init__(self) -> None:
-        self._ticks = count()
-
-    def __call__(self) -> datetime:
-        return START + timedelta(seconds=next(self._ticks))
 
 
 def at(tick: int) -> str:
     return f"2026-05-09T07:{30 + tick // 60:02}:{tick % 60:02}.000000Z"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=KEEPERS)
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    made: Ledger
-    if request.param == "memory":
-        made = MemoryLedger(clock=TickingClock())
-    else:
-        made = SqliteLedger(tmp_path / "ledger.db", clock=TickingClock())
+    made = opener(request.param, request, tmp_path)()
     yield made
     made.close()
 
@@ -678,6 +661,16 @@ def test_a_follower_may_leave_while_it_is_told(ledger: Ledger) -> None:
     assert heard == ["first"]
 
 
+# Places
+
+
+def test_a_ledger_is_of_a_place_and_no_other_can_be_read_that_is_not_there(ledger: Ledger) -> None:
+    assert ledger.places()[0] == ledger.place
+    assert ledger.at_place(ledger.place) is ledger
+    with pytest.raises(UsageError, match="no place 'nowhere'"):
+        ledger.at_place("nowhere")
+
+
 # The end
 
 
@@ -700,6 +693,7 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
         ledger.next_incident_id,
         lambda: ledger.subscribe(lambda recorded: None),
         ledger.rebuild,
+        ledger.places,
     ):
         with pytest.raises(StateError, match="closed"):
             use()

@@ -98,6 +98,23 @@ class Ledger(Protocol):
         troubles neither the append nor the other followers.
         """
 
+    @property
+    def place(self) -> str:
+        """The name of the place that this ledger is of: ``here``, or in a team's database what its pawld is called."""
+
+    def places(self) -> list[str]:
+        """The places whose ledgers can be read from here, this one's first; several only in a team's database."""
+
+    def at_place(self, place: str) -> Ledger:
+        """The ledger of another place, to be read: what would change it raises StateError, followers hear nothing.
+
+        For this ledger's own place, itself. It is open as long as this one is.
+
+        Raises:
+            UsageError: it is none of :meth:`places`.
+            StateError: a Pawl of another version wrote it.
+        """
+
     def rebuild(self) -> None:
         """Derive all views again from the events. Idempotent; a million events take about ten seconds."""
 

@@ -9,8 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
+from pawl.errors import UsageError
+
 ALL_ROWS = 2**63 - 1
 """A LIMIT that is none."""
+
+HERE = "here"
+"""The name of the place of a ledger that has no others beside it."""
 
 _T = TypeVar("_T")
 
@@ -41,6 +46,10 @@ class Database(Protocol):
 class Keeper(Protocol):
     """Where a ledger is kept: it has the connection, and knows what its errors mean."""
 
+    @property
+    def place(self) -> str:
+        """The name of the place whose ledger it is."""
+
     def read(self, question: Callable[[Database], _T]) -> _T:
         """The answer to a question.
 
@@ -57,8 +66,25 @@ class Keeper(Protocol):
             StateError: it cannot be written, is damaged or closed; and what the change itself raises.
         """
 
+    def rebuild(self) -> None:
+        """Derive all views again from the events, in one transaction."""
+
+    def places(self) -> list[str]:
+        """The places whose ledgers can be read, its own first."""
+
+    def at(self, place: str) -> Keeper:
+        """What keeps the ledger of another place, for reading only; for its own place, itself.
+
+        Raises:
+            UsageError: there is no such place.
+        """
+
     def check_open(self) -> None:
         """Raise StateError if it is closed."""
 
     def close(self) -> None:
         """Let go of the connection. Idempotent."""
+
+
+def no_such_place(place: str, there: Sequence[str]) -> UsageError:
+    return UsageError(f"there is no place '{place}' beside this ledger", why=f"there are: {', '.join(there)}")

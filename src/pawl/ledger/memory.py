@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from pawl.errors import StateError
-from pawl.ledger.base import Clock, Follower
+from pawl.ledger.base import Clock, Follower, Ledger
+from pawl.ledger.database import HERE, no_such_place
 from pawl.ledger.events import Event, stored_form
 from pawl.ledger.followers import Followers
 from pawl.ledger.history import History
@@ -126,6 +127,19 @@ class MemoryLedger:
     def subscribe(self, follower: Follower) -> Callable[[], None]:
         self._open()
         return self._followers.add(follower)
+
+    @property
+    def place(self) -> str:
+        return HERE
+
+    def places(self) -> list[str]:
+        self._open()
+        return [HERE]
+
+    def at_place(self, place: str) -> Ledger:
+        if place not in self.places():
+            raise no_such_place(place, [HERE])
+        return self
 
     def rebuild(self) -> None:
         self._open()

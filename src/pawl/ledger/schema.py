@@ -1,8 +1,7 @@
 """The tables of a ledger, and how the record of an earlier Pawl is brought forward.
 
-``events`` and ``counters`` are the record, which each keeper makes in its own way; all other tables are views, made
-anew whenever the version changes. So a migration only has to bring the record forward, and an empty one is enough for
-a changed view.
+``events`` and ``counters`` are the record; all other tables are views, made anew whenever the version changes. So a
+migration only has to bring the record forward, and an empty one is enough for a changed view.
 """
 
 from __future__ import annotations
@@ -18,7 +17,24 @@ MIGRATIONS: tuple[Migration, ...] = (
     (),  # to 2: verdicts, events that an older Pawl cannot read
     (),  # to 3: incidents, and what was learned
 )
-"""The first leads from version 1 to 2. What they did is also in the record that a keeper makes for a new ledger."""
+"""The first leads from version 1 to 2. What they did is also in ``RECORD``, for new ledgers."""
+
+RECORD = (
+    """CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        app TEXT,
+        deploy TEXT,
+        kind TEXT NOT NULL,
+        data TEXT NOT NULL
+    )""",
+    "CREATE INDEX events_by_app ON events (app, seq) WHERE app IS NOT NULL",
+    "CREATE INDEX events_by_deploy ON events (deploy, seq) WHERE deploy IS NOT NULL",
+    "CREATE INDEX events_by_kind ON events (kind, seq)",
+    # The highest number given out as a deploy id, also where no event came of it.
+    "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
+    "INSERT INTO counters VALUES ('deploy', 0)",
+)
 
 VIEWS = {
     "apps": """CREATE TABLE apps (

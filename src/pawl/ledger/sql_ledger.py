@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pawl.ledger import incidents, reading, views
-from pawl.ledger.base import Clock, Follower
+from pawl.ledger.base import Clock, Follower, Ledger
 from pawl.ledger.database import Database, Keeper
 from pawl.ledger.events import Event, IncidentClosed, IncidentOpened, decoded, kind_of, stored_form
 from pawl.ledger.followers import Followers
@@ -102,8 +102,18 @@ class SqlLedger:
         self._keeper.check_open()
         return self._followers.add(follower)
 
+    @property
+    def place(self) -> str:
+        return self._keeper.place
+
+    def places(self) -> list[str]:
+        return self._keeper.places()
+
+    def at_place(self, place: str) -> Ledger:
+        return self if place == self.place else SqlLedger(self._keeper.at(place), clock=self._clock)
+
     def rebuild(self) -> None:
-        self._keeper.write(rebuild_views)
+        self._keeper.rebuild()
 
     def close(self) -> None:
         self._keeper.close()

@@ -10,32 +10,18 @@ from pathlib import Path
 
 from pawl.errors import StateError
 from pawl.ledger.database import Database
-from pawl.ledger.schema import MIGRATIONS, Migration, create_views
+from pawl.ledger.schema import MIGRATIONS, RECORD, Migration, create_views
 from pawl.ledger.sqlite_errors import damaged
 
 _APPLICATION = 0x5061776C  # "Pawl"
 # A whole check reads the file once; up to this size that is quick (measured: 25 ms), above it would delay the start.
 _CHECKED_WHOLE_BYTES = 16 * 2**20
 
-_RECORD = (
-    """CREATE TABLE events (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        at TEXT NOT NULL,
-        app TEXT,
-        deploy TEXT,
-        kind TEXT NOT NULL,
-        data TEXT NOT NULL
-    )""",
-    "CREATE INDEX events_by_app ON events (app) WHERE app IS NOT NULL",
-    "CREATE INDEX events_by_deploy ON events (deploy) WHERE deploy IS NOT NULL",
-    "CREATE INDEX events_by_kind ON events (kind)",
+_APPEND_ONLY = (
     """CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
         BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
     """CREATE TRIGGER events_are_not_removed BEFORE DELETE ON events
         BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END""",
-    # The highest number given out as a deploy id, also where no event came of it.
-    "CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)",
-    "INSERT INTO counters VALUES ('deploy', 0)",
 )
 
 
@@ -104,7 +90,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _create(db: sqlite3.Connection, version: int) -> None:
-    for statement in _RECORD:
+    for statement in (*RECORD, *_APPEND_ONLY):
         db.execute(statement)
     create_views(db)
     db.execute(f"PRAGMA application_id = {_APPLICATION}")

@@ -14,7 +14,7 @@ import msgspec
 from pawl.errors import StateError
 from pawl.ledger import reading, schema, sqlite_file
 from pawl.ledger.base import Clock
-from pawl.ledger.database import Database
+from pawl.ledger.database import HERE, Database, no_such_place
 from pawl.ledger.sql_ledger import SqlLedger, rebuild_views
 from pawl.ledger.sqlite_errors import damaged, translated
 
@@ -39,6 +39,8 @@ class SqliteLedger(SqlLedger):
 
 class SqliteKeeper:
     """A :class:`pawl.ledger.database.Keeper` in one file."""
+
+    place = HERE
 
     def __init__(self, path: Path, *, migrations: Sequence[schema.Migration] = schema.MIGRATIONS) -> None:
         self.path = path
@@ -70,6 +72,18 @@ class SqliteKeeper:
                     db.execute("ROLLBACK")
                 raise
         return answer
+
+    def rebuild(self) -> None:
+        self.write(rebuild_views)
+
+    def places(self) -> list[str]:
+        self.check_open()
+        return [self.place]
+
+    def at(self, place: str) -> SqliteKeeper:
+        if place != self.place:
+            raise no_such_place(place, self.places())
+        return self
 
     def check_open(self) -> None:
         self._open()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from collections.abc import Callable
+from datetime import UTC, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pawl.ledger import events
@@ -17,12 +16,15 @@ from pawl.ledger.memory import MemoryLedger
 from pawl.ledger.observations import Observation
 from pawl.ledger.records import Entry
 from pawl.ledger.schema import VIEWS
+from pawl.ledger.sql_ledger import SqlLedger
 from pawl.ledger.store import SqliteLedger
 from pawl.model import Commit, DeployKind, Live, Outcome, Stage
+from tests.integration.services.services_rig import Database
+from tests.ledger_rig import START, TickingClock, in_postgres, new_place
 
 APPS = ("demo", "demo", "blog")
 DEPLOYS = ("d1", "d2", "d3")
-START = datetime(2026, 5, 9, tzinfo=UTC)
+
 COMMIT = Commit("a" * 40, "Quicker “feeds” \0 <script>", "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
 
 releases = st.sampled_from(("r1", "r2", "r3"))
@@ -163,14 +165,6 @@ BEGUN = [
 ]
 
 
-class TickingClock:
-    def __init__(self) -> None:
-        self._ticks = count()
-
-    def __call__(self) -> datetime:
-        return START + timedelta(seconds=next(self._ticks))
-
-
 def answers(ledger: Ledger) -> dict[str, object]:
     """Everything that can be read from a ledger."""
     return {
@@ -190,12 +184,13 @@ def answers(ledger: Ledger) -> dict[str, object]:
     }
 
 
-def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    db = sqlite3.connect(path)
-    try:
-        return {table: sorted(db.execute(f"SELECT * FROM {table}"), key=repr) for table in VIEWS}
-    finally:
-        db.close()
+def tables(ledger: SqlLedger) -> dict[str, list[list[object]]]:
+    return {
+        table: ledger._keeper.read(
+            lambda db, table=table: sorted(map(list, db.execute(f"SELECT * FROM {table}")), key=repr)  # type: ignore[misc]
+        )
+        for table in VIEWS
+    }
 
 
 def test_a_strategy_makes_every_kind_of_event() -> None:
@@ -207,20 +202,33 @@ def test_a_strategy_makes_every_kind_of_event() -> None:
 def test_grown_rebuilt_reopened_and_remembered_views_agree(history: list[list[Entry]], is_begun: bool) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.db"
-        stored = SqliteLedger(path, clock=TickingClock())
-        remembered = MemoryLedger(clock=TickingClock())
-        for batch in [BEGUN if is_begun else [], *history]:
-            assert stored.append_many(batch) == remembered.append_many(batch)
-        expected = answers(remembered)
-        assert answers(stored) == expected
+        agree(lambda: SqliteLedger(path, clock=TickingClock()), history, is_begun=is_begun)
 
-        grown = tables(path)
-        stored.rebuild()
-        assert tables(path) == grown
-        remembered.rebuild()
-        stored.close()
 
-        stored = SqliteLedger(path, clock=TickingClock())
-        expected = answers(remembered)
-        assert answers(stored) == expected
-        stored.close()
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=batches, is_begun=st.booleans())
+def test_those_in_postgresql_agree_as_well(
+    ledger_database: Database, history: list[list[Entry]], is_begun: bool
+) -> None:
+    place = new_place()
+    agree(lambda: in_postgres(ledger_database, place), history, is_begun=is_begun)
+
+
+def agree(opened: Callable[[], SqlLedger], history: list[list[Entry]], *, is_begun: bool) -> None:
+    stored = opened()
+    remembered = MemoryLedger(clock=TickingClock())
+    for batch in [BEGUN if is_begun else [], *history]:
+        assert stored.append_many(batch) == remembered.append_many(batch)
+    expected = answers(remembered)
+    assert answers(stored) == expected
+
+    grown = tables(stored)
+    stored.rebuild()
+    assert tables(stored) == grown
+    remembered.rebuild()
+    stored.close()
+
+    stored = opened()
+    expected = answers(remembered)
+    assert answers(stored) == expected
+    stored.close()
