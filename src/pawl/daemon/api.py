@@ -73,7 +73,9 @@ class Api:
             ("POST", "/v1/stop", self.stop),
         ]
         routes = [Route(path, _guarded(handler), methods=[method]) for method, path, handler in table]
-        return Starlette(routes=routes, exception_handlers={HTTPException: _no_such_call})
+        return Starlette(
+            routes=[*routes, self._pawld.metrics.route()], exception_handlers={HTTPException: _no_such_call}
+        )
 
     async def ping(self, _request: Request) -> Response:
         pawld = self._pawld

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from pawl import __version__
 from pawl.daemon.faults import fault_point
+from pawl.daemon.metrics.scrape import Metrics
 from pawl.daemon.signals import Signals
 from pawl.daemon.surroundings import Surroundings
 from pawl.daemon.witness import LedgerWitness
@@ -61,6 +62,10 @@ class Pawld:
         self._shown: dict[str, str] = {}
         self._showing = asyncio.Lock()
         self.started_at = datetime.now(UTC)
+        self.metrics = Metrics(
+            self.ledger, self.signals, self.board, instances=self.engine.views, proxy=self.caddy.status,
+            began=self.started_at,
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Take over what runs, bring up what should be live, and go on with the deploys that were cut off.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -18,8 +18,10 @@ from pawl.home import Home
 from pawl.observe.attribution import Tenure
 from pawl.observe.counting import Counting
 from pawl.observe.gauges import Gauge, Processes, ProcessGauges, machine_gauges
+from pawl.observe.paths import Known
+from pawl.observe.records import Counted
 from pawl.observe.signals import LoggedSignals
-from pawl.observe.store import SignalStore
+from pawl.observe.store import Progress, SignalStore
 from pawl.observe.store.errors import Damaged
 from pawl.proxy.slots import as_logged
 
@@ -48,6 +50,8 @@ class Signals:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="signals")
         self._read: SignalStore | None = None
         self._gauges = ProcessGauges()
+        self._measured: list[Gauge] = []
+        self._told_by_services: list[Gauge] = []
         self.fed = Fed()
 
     async def run(self, instances: Instances, surroundings: Surroundings) -> None:
@@ -71,7 +75,8 @@ class Signals:
     async def _read_services(self, surroundings: Surroundings) -> None:
         while True:
             try:
-                self._add_gauges(await surroundings.read())
+                self._told_by_services = await surroundings.read()
+                self._add_gauges(self._told_by_services)
             except (PawlError, OSError):
                 log.exception("services cannot be read")
             await asyncio.sleep(READ_EVERY_S)
@@ -118,7 +123,30 @@ class Signals:
             gauges.append(Gauge("restarts", one.record.restarts, *of))
             if one.is_web:
                 gauges.append(Gauge("in_flight", proc.connections(one.record.address), *of))
-        self._add_gauges([*gauges, *machine_gauges()])
+        self._measured = [*gauges, *machine_gauges()]
+        self._add_gauges(self._measured)
+
+    @property
+    def readings(self) -> list[Gauge]:
+        """What was read last of instances, the machine and services."""
+        return [*self._measured, *self._told_by_services]
+
+    @property
+    def trouble(self) -> PawlError | None:
+        """Why nothing is being counted just now."""
+        return self._counting.trouble
+
+    def progress(self) -> Progress:
+        """What was counted ever.
+
+        Raises:
+            StateError: the store cannot be read.
+        """
+        return self._counting.counted()
+
+    def on_counted(self, follower: Callable[[Counted, Mapping[str, Known], int], None]) -> None:
+        """Have ``follower`` told of each piece of the log once it is stored: see :class:`Counting`."""
+        self._counting.on_counted = follower
 
     async def ask(self, question: Callable[[LoggedSignals], Answer]) -> Answer:
         """The answer to a question about what was counted, worked out on the reading thread.

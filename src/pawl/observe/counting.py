@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pawl.errors import PawlError, StateError
-from pawl.observe.records import Counter
+from pawl.observe.paths import Known
+from pawl.observe.records import Counted, Counter
 from pawl.observe.store import Progress, SignalStore
 from pawl.observe.tail import CHUNK_BYTES, Tail
 
@@ -29,6 +31,8 @@ class Counting:
         self._path = log
         self.trouble: PawlError | None = None
         """Why nothing is being counted just now."""
+        self.on_counted: Callable[[Counted, Mapping[str, Known], int], None] = lambda *_: None
+        """Told of each piece once it is stored: what it came to, the known routes, and all lines by then."""
         self._tail = Tail(log, chunk_bytes=chunk_bytes)
         self._is_ahead = True  # of what is committed
         self._known = store.routes()
@@ -49,6 +53,7 @@ class Counting:
                 return self._store.tidy()
             counted = self._counter.count(piece.data)
             self._store.commit(counted, self._known, piece.position, self._tail.inodes, too_long=piece.too_long)
+            self.on_counted(counted, self._known, self.counted().lines)
         except OSError as error:
             self._is_ahead = True
             why = error.strerror or str(error)
