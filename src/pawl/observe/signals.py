@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -197,6 +197,14 @@ class LoggedSignals:
     def progress(self) -> Progress:
         """What was counted ever."""
         return self._store.progress()
+
+    def ever(self, app: str, releases: Collection[str]) -> dict[str, Tally]:
+        """All that was ever counted of some releases; those without a request in 400 days are left out."""
+        return self._store.ever(app, releases)
+
+    def ever_by_route(self, app: str, routes: Collection[str]) -> dict[str, Tally]:
+        """All that was ever counted of some routes; those never asked for are left out."""
+        return self._store.ever_by_route(app, routes)
 
     def every_gauge(
         self, app: str, *, began: float, ended: float, release: str | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from pawl.errors import StateError
 from pawl.observe.gauges import Gauge
+from pawl.observe.paths import OTHER
 from pawl.observe.records import Counted, Key
 from pawl.observe.signals import LoggedSignals
 from pawl.observe.store import SignalStore
@@ -170,6 +172,58 @@ def test_routes_are_the_same_after_a_restart(tmp_path: Path) -> None:
         counter.close()
         store.close()
     assert numbers == {"GET /a": 1, "GET /b": 2}
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.integers(0, 40 * DAY_S), st.sampled_from(["r1", "r2"]), st.booleans()), max_size=40),
+    st.integers(0, 45 * DAY_S),
+)
+def test_what_was_ever_counted_is_the_sum_of_all_in_any_order_of_times_and_tidying(
+    tmp_path_factory: pytest.TempPathFactory, counted: list[tuple[int, str, bool]], now: int
+) -> None:
+    with closing(SignalStore(tmp_path_factory.mktemp("s") / "signals.db")) as store:
+        for at, release, is_tidied in counted:
+            add(store, T0 + at, release=release)
+            if is_tidied:
+                store.tidy()
+                store.tidy(T0 + now)
+        found = {release: tally.requests for release, tally in store.ever("demo", ["r1", "r2"]).items()}
+        assert found == dict(Counter(release for _, release, _ in counted))
+        assert sum(tally.requests for tally in store.ever_by_route("demo", [OTHER]).values()) == len(counted)
+
+
+def test_what_was_ever_counted_never_falls_while_days_are_removed(store: SignalStore) -> None:
+    add(store, T0 + 10, release="old")
+    add(store, T0 + 10, release="long")
+    add(store, T0 + 20, 2, app="other")
+    add(store, T0 + 300 * DAY_S, release="long")
+    tidied(store, T0 + 350 * DAY_S)
+    both = ["old", "long"]
+    assert {release: tally.requests for release, tally in store.ever("demo", both).items()} == {"old": 1, "long": 2}
+    tidied(store, T0 + 450 * DAY_S)
+    assert {release: tally.requests for release, tally in store.ever("demo", both).items()} == {"long": 2}
+    assert store.ever_by_route("demo", [OTHER])[OTHER].requests == 3
+    assert not store.ever("other", ["r1"])
+    assert (store.ever("nobody", both), store.ever_by_route("nobody", [OTHER])) == ({}, {})
+
+
+def test_a_store_of_the_version_before_is_brought_forward(tmp_path: Path) -> None:
+    path = tmp_path / "signals.db"
+    with closing(SignalStore(path)) as store:
+        for day in range(3):
+            add(store, T0 + day * DAY_S)
+        tidied(store, T0 + 2 * DAY_S)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE buckets_ever")
+        db.execute("UPDATE buckets_86400 SET is_rolled = 0")
+        db.execute("PRAGMA user_version = 1")
+        db.commit()
+    for _ in range(2):
+        with closing(SignalStore(path)) as store:
+            assert store.ever("demo", ["r1"])["r1"].requests == 3
+            tidied(store, T0 + 2 * DAY_S + HOUR_S)
+            assert store.ever("demo", ["r1"])["r1"].requests == 3
 
 
 def test_a_closed_store_says_so(store: SignalStore) -> None:

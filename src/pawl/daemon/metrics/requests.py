@@ -180,13 +180,12 @@ class _Question:
 
     def _app(self, source: LoggedSignals, app: str) -> _App:
         releases, routes = self.apps[app]
-        day, ended = self.now - _DAY_S, self.now + _DAY_S  # ahead of now: what a wrong clock wrote is there too
-        recent = [one.release or UNKNOWN for one in source.releases(app, began=day, ended=ended)]
+        began, ended = self.now - _DAY_S, self.now + _DAY_S  # ahead of now: what a wrong clock wrote is there too
+        recent = [one.release or UNKNOWN for one in source.releases(app, began=began, ended=ended)]
         chosen = list(dict.fromkeys([UNKNOWN, *releases, *recent]))[: max(MOST_RELEASES, len(releases)) + 1]
-        served = {one.release: one.tally for one in source.releases(app, began=0, ended=ended)}
-        busiest = [one.route or OTHER for one in source.routes(app, began=day, ended=ended)]
+        busiest = [one.route or OTHER for one in source.routes(app, began=began, ended=ended)]
         shown = list(dict.fromkeys([OTHER, *routes, *busiest]))[: MOST_ROUTES + 1]
-        asked = {one.route: one.tally for one in source.routes(app, began=0, ended=ended)}
+        served, asked = source.ever(app, chosen), source.ever_by_route(app, shown)
         return _App(
             {release: served.get(release, NOTHING) for release in chosen},
             {route: asked.get(route, NOTHING) for route in shown},

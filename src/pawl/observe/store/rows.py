@@ -6,12 +6,12 @@ import sqlite3
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pawl.observe import tally
 from pawl.observe.gauges import Reading
-from pawl.observe.store.schema import GAUGES, LEVELS, Level
+from pawl.observe.store.schema import ALL_RELEASES, EVER, GAUGES, LEVELS, TABLES, TOTAL, Level
 
 Data = Mapping[int, Any]
 """What a row holds, by number; ``+`` merges it. Tallies by route; in the shard GAUGES readings by name."""
@@ -60,7 +60,7 @@ def merge(parts: Sequence[Data]) -> dict[int, Any]:
 
 def add(db: sqlite3.Connection, level: int, began: int, place: Place, data: Data) -> None:
     """Add to a row, within the caller's transaction. What was rolled up already is added further up as well."""
-    table = LEVELS[level].table
+    table = TABLES[level].table
     key = (began, place.app, place.shard, place.release)
     row = db.execute(
         f"SELECT id, is_rolled, data FROM {table} WHERE began = ? AND app = ? AND shard = ? AND release = ?",  # noqa: S608  # a table of ours
@@ -73,8 +73,18 @@ def add(db: sqlite3.Connection, level: int, began: int, place: Place, data: Data
     number, is_rolled, before = row
     after = merge([decode(place.shard, before), data])
     db.execute(f"UPDATE {table} SET data = ? WHERE id = ?", (encode(place.shard, after), number))  # noqa: S608  # the same
-    if is_rolled and level + 1 < len(LEVELS):
-        add(db, level + 1, LEVELS[level + 1].floor(began), place, data)
+    if is_rolled:
+        roll(db, level, began, place, data)
+
+
+def roll(db: sqlite3.Connection, level: int, began: int, place: Place, data: Data) -> None:
+    """Add what a row of a level holds to the next, within the caller's transaction; of gauges no ever is kept."""
+    wider = TABLES[level + 1]
+    if wider is EVER and place.shard == GAUGES:
+        return
+    if wider is EVER and place.shard != TOTAL:
+        place = replace(place, release=ALL_RELEASES)
+    add(db, level + 1, wider.floor(began), place, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,17 @@ def find(
         yield from _between(db, level, began, min(inner_began, last), app, shard)
         yield from _between(db, level, inner_began, inner_ended, app, shard, "AND is_rolled = 0")
         yield from _between(db, level, inner_ended, last, app, shard)
+
+
+def ever(db: sqlite3.Connection, app: int, shard: int) -> Iterator[Row]:
+    """The rows that together are all that was ever counted: whatever is in no wider row."""
+    for level in TABLES:
+        found = db.execute(
+            f"SELECT began, release, data FROM {level.table} WHERE is_rolled = 0 AND app = ? AND shard = ?",  # noqa: S608  # a table of ours
+            (app, shard),
+        )
+        for row in found:
+            yield Row(*row)
 
 
 def _between(

@@ -3,7 +3,8 @@
 Four tables of one shape hold buckets of 5 s, a minute, an hour and a day. A row has all that one app's release was
 counted with in one bucket and **shard**: shard 0 has the app's total, shard 1 and up 64 routes each, shard -1 gauges.
 ``is_rolled`` says that the row is in the next table's rows too. Rows begin with the time in their only index, so that
-they are added and removed at its ends.
+they are added and removed at its ends. A fifth table has one bucket of all time, where days end once they are over: of
+each release the total, as long as it has a day, and of each route what all releases together were asked.
 
 Size, measured by ``bench/signals.py`` with 200 requests a second over 50 routes of wide latencies and 25 gauges: 4.2
 kB for each minute of traffic, 180 MB for the 30 days of minutes and 195 MB with all else. Hours and days are kept
@@ -33,7 +34,7 @@ class Level:
 
     @property
     def table(self) -> str:
-        return f"buckets_{self.width_s}"
+        return "buckets_ever" if self is EVER else f"buckets_{self.width_s}"
 
     def floor(self, at: float) -> int:
         """When the bucket that holds ``at`` began."""
@@ -47,11 +48,17 @@ LEVELS = (
     Level(DAY_S, 400 * DAY_S),
 )
 
+EVER = Level(1 << 40, 1 << 40)  # wider than time
+TABLES = (*LEVELS, EVER)
+"""Each with what rolls up into the next."""
+
 TOTAL, GAUGES = 0, -1
+ALL_RELEASES = 0
+"""Stands for a release where all are in one row."""
 ROUTES_PER_SHARD = 64
 
 _APPLICATION = 0x50617753  # "PawS"
-_VERSION = 1
+_VERSION = 2
 
 
 def shard_of(route: int) -> int:
@@ -103,7 +110,9 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA wal_autocheckpoint = 2000")  # pages; for whoever does not call checkpoint() before that
     if is_empty:
         _create(db)
-    elif db.execute("SELECT count(*) FROM counters").fetchone()[0] != len(_COUNTERS):
+    elif version == 1:
+        _add_ever(db)
+    if db.execute("SELECT count(*) FROM counters").fetchone()[0] != len(_COUNTERS):
         raise damaged(path, "its counters are missing")
 
 
@@ -112,24 +121,36 @@ _COUNTERS = ("lines", "invalid", "newest")
 
 def _create(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
-    for level in LEVELS:
-        db.execute(
-            f"""CREATE TABLE {level.table} (
-                id INTEGER PRIMARY KEY,
-                began INTEGER NOT NULL,
-                app INTEGER NOT NULL,
-                shard INTEGER NOT NULL,
-                release INTEGER NOT NULL,
-                is_rolled INTEGER NOT NULL DEFAULT 0,
-                data BLOB NOT NULL,
-                UNIQUE (began, app, shard, release)
-            )"""
-        )
-        db.execute(f"CREATE INDEX {level.table}_to_roll ON {level.table} (began, app) WHERE is_rolled = 0")
+    for level in TABLES:
+        _create_buckets(db, level)
     for statement in _OTHERS:
         db.execute(statement)
     db.executemany("INSERT INTO counters VALUES (?, 0)", [(name,) for name in _COUNTERS])
     db.execute(f"PRAGMA application_id = {_APPLICATION}")
+    db.execute(f"PRAGMA user_version = {_VERSION}")
+    db.execute("COMMIT")
+
+
+def _create_buckets(db: sqlite3.Connection, level: Level) -> None:
+    db.execute(
+        f"""CREATE TABLE {level.table} (
+            id INTEGER PRIMARY KEY,
+            began INTEGER NOT NULL,
+            app INTEGER NOT NULL,
+            shard INTEGER NOT NULL,
+            release INTEGER NOT NULL,
+            is_rolled INTEGER NOT NULL DEFAULT 0,
+            data BLOB NOT NULL,
+            UNIQUE (began, app, shard, release)
+        )"""
+    )
+    db.execute(f"CREATE INDEX {level.table}_to_roll ON {level.table} (began, app) WHERE is_rolled = 0")
+
+
+def _add_ever(db: sqlite3.Connection) -> None:
+    """From version 1, which had no bucket of all time; it is filled by tidying."""
+    db.execute("BEGIN IMMEDIATE")
+    _create_buckets(db, EVER)
     db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("COMMIT")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,6 +207,30 @@ class SignalStore:
             for row in [] if number is None else rows.find(db, number, schema.TOTAL, began, ended):
                 found[called[row.release]].append(decode(row.data)[0])
             return {release: merged(tallies) for release, tallies in found.items()}
+
+    def ever(self, app: str, releases: Collection[str]) -> dict[str, Tally]:
+        """All that was ever counted of some releases of an app.
+
+        Those never asked for are left out, and so are those that were not in 400 days.
+        """
+        with self._reading() as db:
+            number, called = self._names.find("app", app), self._names.all("release")
+            found: defaultdict[str, list[Tally]] = defaultdict(list)
+            for row in [] if number is None else rows.ever(db, number, schema.TOTAL):
+                if called[row.release] in releases:
+                    found[called[row.release]].append(decode(row.data)[0])
+            return {release: merged(tallies) for release, tallies in found.items()}
+
+    def ever_by_route(self, app: str, routes: Collection[str]) -> dict[str, Tally]:
+        """All that was ever counted of some routes of an app; those never asked for are left out."""
+        with self._reading() as db:
+            number, called = self._names.find("app", app), self._called(db, app, lambda name: name in routes)
+            found: defaultdict[str, list[Tally]] = defaultdict(list)
+            for shard in sorted({schema.shard_of(route) for route in called}):
+                for row in [] if number is None else rows.ever(db, number, shard):
+                    for key, tally in decode(row.data, called).items():
+                        found[called[key]].append(tally)
+            return {route: merged(tallies) for route, tallies in found.items()}
 
     def _called(self, db: sqlite3.Connection, app: str, wanted: Callable[[str], bool]) -> dict[int, str]:
         found = db.execute("SELECT number, route FROM routes WHERE app = ?", (app,)).fetchall()

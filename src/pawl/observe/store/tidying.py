@@ -8,17 +8,19 @@ most.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
-from pawl.observe.store.rows import Place, add, decode, merge
-from pawl.observe.store.schema import LEVELS
+from pawl.observe.store.rows import Place, decode, merge, roll
+from pawl.observe.store.schema import EVER, LEVELS, TABLES, TOTAL
 
 _LATE_S = 10  # Caddy writes a line when the request has ended, and buffers nothing: this is ample
 _ROWS_AT_ONCE = 200
+_DAYS_AT_ONCE = 20
 
 
 def tidy(db: sqlite3.Connection, now: float) -> bool:
     """Do one piece, within the caller's transaction; whether there may be more. ``now`` comes from the log."""
-    for level in range(len(LEVELS) - 1):
+    for level in range(len(LEVELS)):
         if _roll_up(db, level, now):
             return True
     removed = [_remove(db, level, now) for level in range(len(LEVELS))]
@@ -26,8 +28,11 @@ def tidy(db: sqlite3.Connection, now: float) -> bool:
 
 
 def _roll_up(db: sqlite3.Connection, level: int, now: float) -> bool:
-    """Add one place's buckets of one wider bucket to it; False if no wider bucket has ended."""
-    table, wider = LEVELS[level].table, LEVELS[level + 1]
+    """Add one place's buckets of one wider bucket to it; False if no wider bucket has ended.
+
+    That of all time never ends, so each day is added to it once that is over.
+    """
+    table, wider = LEVELS[level].table, LEVELS[level] if TABLES[level + 1] is EVER else LEVELS[level + 1]
     over = wider.floor(now - _LATE_S)
     first = db.execute(
         f"SELECT began, app, shard, release FROM {table} "  # noqa: S608  # ours
@@ -42,7 +47,7 @@ def _roll_up(db: sqlite3.Connection, level: int, now: float) -> bool:
         "AND began >= ? AND began < ? AND app = ? AND shard = ? AND release = ?",
         (began, began + wider.width_s, *first[1:]),
     ).fetchall()
-    add(db, level + 1, began, place, merge([decode(place.shard, data) for _, data in rows]))
+    roll(db, level, began, place, merge([decode(place.shard, data) for _, data in rows]))
     db.executemany(f"UPDATE {table} SET is_rolled = 1 WHERE id = ?", [(row[0],) for row in rows])  # noqa: S608  # ours
     return True
 
@@ -50,11 +55,23 @@ def _roll_up(db: sqlite3.Connection, level: int, now: float) -> bool:
 def _remove(db: sqlite3.Connection, level: int, now: float) -> bool:
     """Delete some rows that are past their time; whether there may be more."""
     table, old = LEVELS[level].table, LEVELS[level].floor(now - LEVELS[level].kept_s)
-    # Whoever is not rolled up yet waits for it; the widest are never.
-    ready = "AND is_rolled" if level + 1 < len(LEVELS) else ""
+    limit = _DAYS_AT_ONCE if level == len(LEVELS) - 1 else _ROWS_AT_ONCE
     removed = db.execute(
-        f"DELETE FROM {table} WHERE id IN "  # noqa: S608  # ours
-        f"(SELECT id FROM {table} WHERE began < ? {ready} ORDER BY began LIMIT ?)",
-        (old, _ROWS_AT_ONCE),
-    )
-    return removed.rowcount == _ROWS_AT_ONCE
+        f"SELECT id, app, shard, release FROM {table} "  # noqa: S608  # ours
+        "WHERE began < ? AND is_rolled ORDER BY began LIMIT ?",  # whoever is not rolled up yet waits for it
+        (old, limit),
+    ).fetchall()
+    db.executemany(f"DELETE FROM {table} WHERE id = ?", [(row[0],) for row in removed])  # noqa: S608  # ours
+    if level == len(LEVELS) - 1:
+        _forget(db, {(app, shard, release) for _, app, shard, release in removed if shard == TOTAL})
+    return len(removed) == limit
+
+
+def _forget(db: sqlite3.Connection, places: Iterable[tuple[int, int, int]]) -> None:
+    """Delete the totals of releases whose last day was removed."""
+    for place in places:
+        db.execute(
+            f"DELETE FROM {EVER.table} WHERE began = 0 AND app = ? AND shard = ? AND release = ? "  # noqa: S608  # ours
+            f"AND NOT EXISTS (SELECT 1 FROM {LEVELS[-1].table} WHERE app = ? AND shard = ? AND release = ?)",
+            (*place, *place),
+        )
