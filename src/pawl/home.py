@@ -60,6 +60,11 @@ class Home:
         return self.path / "ledger.db"
 
     @property
+    def ledger_elsewhere(self) -> Path:
+        """Where the ledger is, if it is not in this folder (JSON, no secret)."""
+        return self.path / "ledger-elsewhere.json"
+
+    @property
     def signals(self) -> Path:
         """What was counted and measured of every app."""
         return self.path / "signals.db"

@@ -73,6 +73,7 @@ def _checks(home: Home) -> Iterator[Check]:
         "proxy", proxy["pid"] is not None, f"Caddy, pid {proxy['pid']}, {output.size(proxy['rss_bytes'])}",
         "" if proxy["pid"] else f"see: {home.log / 'caddy.log'}",
     )  # fmt: skip
+    yield Check("ledger", is_good=True, finding=running["ledger"])
     yield _name_resolution()
 
 

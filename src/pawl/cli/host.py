@@ -28,6 +28,7 @@ Wants=network-online.target
 Type=exec
 ExecStart={command}
 Environment={environment}
+EnvironmentFile=-{environment_file}
 {user}Restart=on-failure
 RestartSec=1
 KillMode=process
@@ -108,6 +109,7 @@ def unit(home: Home, *, system: bool, as_user: str | None) -> str:
         home=home.path,
         command=_quoted([sys.executable, "-m", "pawl.daemon.main"]),
         environment=_quoted([f"PAWL_HOME={home.path}"]) + " " + _quoted([f"PATH={os.environ.get('PATH', os.defpath)}"]),
+        environment_file=str(home.path / "pawld.env").replace("%", "%%"),
         user=f"User={as_user}\n" if as_user else "",
         wanted_by="multi-user.target" if system else "default.target",
     )

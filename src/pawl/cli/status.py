@@ -24,6 +24,8 @@ def command(app: str | None, *, as_json: bool) -> None:
         if number:
             output.result()
         _show(item)
+    if not answer["ledger"].startswith("/"):
+        output.result(f"ledger: {answer['ledger']}")
 
 
 def _show(item: dict[str, Any]) -> None:

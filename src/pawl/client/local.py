@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from pawl.client.api import Client
-from pawl.errors import PawlError, StateError, Unreachable
+from pawl.errors import PawlError, StateError, Unreachable, UsageError
 from pawl.home import Home
 
 _START_S = 40.0
@@ -19,7 +19,7 @@ def start(home: Home, arguments: list[str]) -> dict[str, object]:
     """Start pawld in the background and wait until it answers; what it says of itself.
 
     Raises:
-        StateError: it ended at once; its own words are passed on.
+        StateError, UsageError: it ended at once; its own words are passed on.
     """
     home.create()
     log = home.log / "pawld.log"
@@ -46,7 +46,7 @@ def start(home: Home, arguments: list[str]) -> dict[str, object]:
             process.terminate()
             raise StateError(f"pawld did not answer within {_START_S:g} s", next_step=f"see: {log}")
         time.sleep(0.02)
-    raise _why_it_ended(log, began)
+    raise _why_it_ended(log, began, process.returncode)
 
 
 def _roll(log: Path) -> None:
@@ -54,7 +54,7 @@ def _roll(log: Path) -> None:
         os.replace(log, log.with_suffix(".log.1"))
 
 
-def _why_it_ended(log: Path, began: int) -> PawlError:
+def _why_it_ended(log: Path, began: int, exit_status: int) -> PawlError:
     with log.open(errors="replace") as file:
         file.seek(began)
         lines = file.read().splitlines()
@@ -62,7 +62,8 @@ def _why_it_ended(log: Path, began: int) -> PawlError:
     if not what:
         return StateError("pawld ended at once", why=lines[-1] if lines else "", next_step=f"see: {log}")
     parts = dict(line.split(": ", 1) for line in rest if ": " in line)
-    return StateError(what, why=parts.get("why", ""), next_step=parts.get("next", ""))
+    kind = UsageError if exit_status == UsageError.exit_code else StateError
+    return kind(what, why=parts.get("why", ""), next_step=parts.get("next", ""))
 
 
 def wait_gone(pid: int, timeout_s: float) -> bool:

@@ -85,6 +85,7 @@ class Api:
                 "pid": os.getpid(),
                 "home": str(pawld.home.path),
                 "port": pawld.machine.port,
+                "ledger": pawld.ledger_at,
                 "since": pawld.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
                 "proxy": pawld.caddy.status() | {"since": shapes.iso(pawld.caddy.status()["since"])},
             }
@@ -96,12 +97,13 @@ class Api:
         unfinished = {deploy.app: deploy for deploy in reversed(pawld.ledger.unfinished())}
         return _json(
             {
+                "ledger": pawld.ledger_at,
                 "apps": [
                     shapes.app_status(
                         view, pawld.url(view.name), pawld.engine.views(view.name), unfinished.get(view.name)
                     )
                     for view in views
-                ]
+                ],
             }
         )
 

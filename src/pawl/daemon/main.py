@@ -17,7 +17,7 @@ from typing import Any
 import uvicorn
 
 from pawl import __version__
-from pawl.daemon import machine
+from pawl.daemon import ledgers, machine
 from pawl.daemon.api import Api
 from pawl.daemon.pawld import Pawld
 from pawl.errors import PawlError
@@ -73,7 +73,9 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 async def _run(home: Home, arguments: argparse.Namespace) -> None:
     wanted = dataclasses.replace(machine.read(home), **_given(arguments))
-    pawld = Pawld(home, wanted, environ=os.environ)
+    environ = dict(os.environ)
+    os.environ.pop(ledgers.VARIABLE, None)  # it holds a password, which no program that pawld starts is to see
+    pawld = Pawld(home, wanted, environ=environ)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, pawld.stop)

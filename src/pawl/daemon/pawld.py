@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pawl import __version__
+from pawl.daemon import ledgers
 from pawl.daemon.faults import fault_point
 from pawl.daemon.metrics.scrape import Metrics
 from pawl.daemon.signals import Signals
@@ -23,7 +24,6 @@ from pawl.engines.process.engine import ProcessEngine
 from pawl.errors import PawlError, StateError
 from pawl.home import Home
 from pawl.ledger.events import PawldStarted, PawldStopped
-from pawl.ledger.store import SqliteLedger
 from pawl.proxy.caddy import Caddy
 from pawl.proxy.routes import Machine, Route
 from pawl.proxy.slots import Slots
@@ -39,7 +39,7 @@ class Pawld:
         self.home = home
         self._lock = _lock(home)
         self.machine = machine
-        self.ledger = SqliteLedger(home.ledger, clock=lambda: datetime.now(UTC))
+        self.ledger, self.ledger_at = ledgers.opened(home, environ)
         self.store = Store(home.store)
         self.slots = Slots(home.slots)
         self.witness = LedgerWitness(self.ledger)
@@ -102,7 +102,10 @@ class Pawld:
             await self.caddy.stop(timeout_s=self.engine.longest_request_s())
             await self.engine.stop_all()
         self.signals.close()
-        self.ledger.append(PawldStopped(reason="left running" if self._leaves_running else "stopped"))
+        try:
+            self.ledger.append(PawldStopped(reason="left running" if self._leaves_running else "stopped"))
+        except StateError as error:  # a database that is down must not keep pawld from ending in order
+            log.error("not in the ledger: %s", error)
         self.ledger.close()
 
     def stop(self, *, leaves_running: bool = False) -> None:

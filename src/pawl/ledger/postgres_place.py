@@ -87,6 +87,8 @@ def places(db: Database) -> list[str]:
 def version_of(db: Database, place: str) -> int | None:
     """The version of the place's ledger; 0 if there is a schema with nothing in it, None if there is none.
 
+    Below zero: it has that version, and somebody put its record back, so that the views are not those of the events.
+
     Raises:
         StateError: the schema has something else in it.
     """
@@ -121,6 +123,17 @@ def create(db: Database, place: str, version: int, token: str, *, has_schema: bo
 
 def bring_forward(db: Database, migrations: Sequence[Migration], version: int) -> None:
     """Copy the record and bring it to ``version``, within the caller's transaction; earlier copies are dropped."""
+    if migrations:
+        _copy_record(db, version)
+    db.execute("SET LOCAL pawl.takes_back = 'yes'")
+    for migration in migrations:
+        for statement in migration:
+            db.execute(statement)
+    rebuild(db)
+    db.execute("UPDATE ledger SET version = ?", (version,))
+
+
+def _copy_record(db: Database, version: int) -> None:
     copies = db.execute(
         "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' "
         "AND relname ~ '_before_v[0-9]+$'"
@@ -129,12 +142,6 @@ def bring_forward(db: Database, migrations: Sequence[Migration], version: int) -
         db.execute(f'DROP TABLE "{name}"')
     for table in ("events", "counters"):
         db.execute(f"CREATE TABLE {table}_before_v{version} AS TABLE {table}")
-    db.execute("SET LOCAL pawl.takes_back = 'yes'")
-    for migration in migrations:
-        for statement in migration:
-            db.execute(statement)
-    rebuild(db)
-    db.execute("UPDATE ledger SET version = ?", (version,))
 
 
 def newer(server: Server, place: str, version: int, newest: int) -> StateError:

@@ -256,9 +256,11 @@ class PostgresKeeper:
         self._check_server(session)
         newest = self._version
         version = postgres_place.version_of(session, self.place)
+        was_put_back = (version or 0) < 0
+        version = abs(version) if version else version
         if version is not None and version > newest:
             raise postgres_place.newer(self._server, self.place, version, newest)
-        if version == newest:
+        if version == newest and not was_put_back:
             self._told = {postgres_place.signature(session)}
             return
         token = str(uuid4())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from pawl.errors import StateError
@@ -59,6 +59,15 @@ def prepare(
     elif version < newest:
         _back_up(db, path.with_name(f"{path.name}.before-v{newest}"))
         _in_transaction(db, lambda: _bring_forward(db, migrations[version - 1 :], newest, rebuild))
+
+
+def events_in(path: Path) -> int:
+    """How many events a ledger has, without changing it; 0 if there is none, or none that can be read."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return int(db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+    except sqlite3.Error:
+        return 0
 
 
 def _version(db: sqlite3.Connection, path: Path) -> int:

@@ -231,5 +231,5 @@ def test_why_pawld_ended_at_once_is_read_from_its_log(
     before = "pawld: what it said the last time\n"
     log = tmp_path / "pawld.log"
     log.write_text(before + text)
-    error = local._why_it_ended(log, len(before))
+    error = local._why_it_ended(log, len(before), 1)
     assert (error.what, error.why, error.next_step) == (*told[:2], told[2] or f"see: {log}")

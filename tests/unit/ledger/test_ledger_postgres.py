@@ -296,7 +296,20 @@ def test_an_older_ledger_is_copied_brought_forward_and_its_views_rebuilt(ledger_
     assert '"release":"r1"' in copied[-1][1]
     assert asked(ledger_database, f"SELECT value FROM {schema}.counters_before_v3") == [[1]]
 
-    in_postgres(ledger_database, home, migrations=((), RENAMED, ())).close()
+    # As docs/ledger.md says how to go back:
+    asked(
+        ledger_database,
+        f"""BEGIN; SET LOCAL search_path = {schema}; SET LOCAL pawl.takes_back = 'yes';
+        DELETE FROM events; INSERT INTO events SELECT * FROM events_before_v3;
+        DELETE FROM counters; INSERT INTO counters SELECT * FROM counters_before_v3;
+        UPDATE ledger SET version = -2; COMMIT""",
+    )
+    ledger = in_postgres(ledger_database, home, migrations=((),))
+    assert (ledger.events(), [app.live and app.live.release for app in ledger.apps()]) == (before, ["r1"])
+    ledger.close()
+    in_postgres(ledger_database, home, migrations=((),)).close()
+
+    in_postgres(ledger_database, home, migrations=((), (), ())).close()
     tables = asked(ledger_database, f"SELECT tablename::text FROM pg_tables WHERE schemaname = '{schema[1:-1]}'")
     assert sorted(name for [name] in tables if "before" in name) == ["counters_before_v4", "events_before_v4"]
 
