@@ -93,6 +93,11 @@ class Home:
         """What ``pawl up`` was told: ports and addresses (JSON)."""
         return self.path / "machine.json"
 
+    @property
+    def dashboard_key(self) -> Path:
+        """What the dashboard's session cookies are signed with."""
+        return self.path / "dashboard.key"
+
     def door(self, app: str) -> Path:
         """The bare git repository that ``git push pawl`` reaches."""
         return self.path / "git" / f"{app}.git"

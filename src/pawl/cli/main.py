@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "learn": ("learn", "Deploy", "Keep what was learned from a deploy."),
     "incident": ("incident", "Deploy", "Write down what went wrong in production, and when it was over."),
     "scale": ("scale", "Deploy", "Run so many instances: pawl scale APP web=3 worker=2."),
+    "open": ("open", "Look", "Open the dashboard in the browser."),
     "status": ("status", "Look", "What is live, and its instances."),
     "ps": ("ps", "Look", "Every instance, one per line."),
     "apps": ("apps", "Look", "The apps and their addresses."),

@@ -17,14 +17,18 @@ _port = click.IntRange(1, 65_535)
 @click.option("--bind", multiple=True, metavar="ADDRESS", help="Listen there instead of on loopback only; repeatable.")
 @click.option("--http-port", type=_port, help="The port that redirects to HTTPS, for apps with domains (default 80).")
 @click.option("--https-port", type=_port, help="The port of HTTPS, for apps with domains (default 443).")
+@click.option("--dashboard-port", type=_port, help="The dashboard's port on loopback (default: a free one near 8090).")
 @click.option("--acme-email", help="The address the certificate authority may write to.")
 @options.json_option
 def command(
-    *, port: int | None, bind: tuple[str, ...], http_port: int | None, https_port: int | None, acme_email: str | None,
-    as_json: bool,
+    *, port: int | None, bind: tuple[str, ...], http_port: int | None, https_port: int | None,
+    dashboard_port: int | None, acme_email: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Start pawld in the background; apps that were live come up again. The options are kept for the next time."""
-    wanted = {"--port": port, "--http-port": http_port, "--https-port": https_port, "--acme-email": acme_email}
+    wanted = {
+        "--port": port, "--http-port": http_port, "--https-port": https_port, "--dashboard-port": dashboard_port,
+        "--acme-email": acme_email,
+    }  # fmt: skip
     arguments = [f"{name}={value}" for name, value in wanted.items() if value is not None]
     arguments += [f"--bind={address}" for address in bind]
     home = options.home()

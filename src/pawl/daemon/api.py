@@ -70,6 +70,8 @@ class Api:
             ("POST", f"{app}/env", self.change_env),
             ("POST", f"{app}/secrets", self.change_secrets),
             ("DELETE", app, self.remove),
+            ("POST", "/v1/dashboard/link", self.dashboard_link),
+            ("POST", "/v1/dashboard/revoke", self.dashboard_revoke),
             ("POST", "/v1/stop", self.stop),
         ]
         routes = [Route(path, _guarded(handler), methods=[method]) for method, path, handler in table]
@@ -262,6 +264,15 @@ class Api:
         app = self._known(request).name
         await requests.remove(self._pawld, app)
         return _json({"app": app, "data": str(self._pawld.home.data(app))})
+
+    async def dashboard_link(self, request: Request) -> Response:
+        """A one-time address of the dashboard, which is served from the first one on."""
+        body = await _body(request, requests.LinkRequest)
+        return _json(self._pawld.dashboard.link(requests.link_target(self._pawld, body)))
+
+    async def dashboard_revoke(self, _request: Request) -> Response:
+        self._pawld.dashboard.revoke()
+        return _json({"revoked": True})
 
     async def stop(self, request: Request) -> Response:
         leaves_running = request.query_params.get("leave_running") == "1"

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import dataclasses
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
@@ -20,16 +18,9 @@ from pawl import __version__
 from pawl.daemon import ledgers, machine
 from pawl.daemon.api import Api
 from pawl.daemon.pawld import Pawld
+from pawl.daemon.serving import Server
 from pawl.errors import PawlError
 from pawl.home import Home
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: pawld has its own order of stopping."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def main() -> None:
@@ -61,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--http-port", type=int, help="the port that redirects to HTTPS; kept")
     parser.add_argument("--https-port", type=int, help="the port of HTTPS; kept")
     parser.add_argument("--acme-email", help="the address the certificate authority may write to; kept")
+    parser.add_argument("--dashboard-port", type=int, help="the dashboard's port on loopback; kept")
     return parser.parse_args()
 
 
@@ -72,13 +64,16 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _run(home: Home, arguments: argparse.Namespace) -> None:
-    wanted = dataclasses.replace(machine.read(home), **_given(arguments))
+    kept = machine.read(home)
+    wanted = dataclasses.replace(kept, **_given(arguments))
     environ = dict(os.environ)
     os.environ.pop(ledgers.VARIABLE, None)  # it holds a password, which no program that pawld starts is to see
     pawld = Pawld(home, wanted, environ=environ)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, pawld.stop)
+    if wanted.dashboard_port != kept.dashboard_port:
+        pawld.dashboard.listen()
     await pawld.start()
     machine.write(home, wanted)  # only now: options that it could not start with must not spoil the next start
     listener = _listen(home)
@@ -86,7 +81,7 @@ async def _run(home: Home, arguments: argparse.Namespace) -> None:
         Api(pawld).application(), log_config=None, access_log=False, lifespan="off", loop="asyncio", http="h11",
         ws="none", timeout_graceful_shutdown=1,
     )  # fmt: skip
-    server = _Server(config)
+    server = Server(config)
     serving = asyncio.ensure_future(server.serve(sockets=[listener]))
     await pawld.run()
     server.should_exit = True

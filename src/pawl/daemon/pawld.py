@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from pawl import __version__
 from pawl.daemon import ledgers
+from pawl.daemon.dashboard_server import DashboardServer
 from pawl.daemon.faults import fault_point
 from pawl.daemon.metrics.scrape import Metrics
 from pawl.daemon.signals import Signals
@@ -57,6 +58,7 @@ class Pawld:
         )
         self.guard = Guard(self.ledger, self.engine, self.signals, self.board, limits=self.signals.fed.limits)
         self.deploys = Deploys(self.ledger, self.engine, self.guard, before_switch=self._show_candidate, fault_point=at)
+        self.dashboard = DashboardServer(self)
         self._stopping = asyncio.Event()
         self._leaves_running = False
         self._shown: dict[str, str] = {}
@@ -86,6 +88,10 @@ class Pawld:
                 log.exception("%s cannot be brought up", app.name)  # the others can
         self.ledger.append(PawldStarted(version=__version__, pid=os.getpid()))
         self.deploys.resume()
+        try:
+            self.dashboard.listen()
+        except StateError as error:
+            log.error("%s: %s", error.what, error.why)  # the apps serve without it
 
     async def run(self) -> None:
         """Supervise until :meth:`stop` is called, then end everything in order."""
@@ -94,6 +100,7 @@ class Pawld:
         await self._stopping.wait()
         ticking.cancel()
         counting.cancel()
+        await self.dashboard.stop()
         await self.deploys.stop()
         if self._leaves_running:
             await self.caddy.detach()

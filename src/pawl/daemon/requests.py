@@ -63,6 +63,13 @@ class SettingsRequest(msgspec.Struct, forbid_unknown_fields=True):
     asked_by: str = ""
 
 
+class LinkRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Where the dashboard is to be opened: at an app, at a deploy, or at its first page."""
+
+    app: str | None = None
+    deploy: str | None = None
+
+
 def known(pawld: Pawld, app: str) -> AppView:
     """The app.
 
@@ -74,6 +81,20 @@ def known(pawld: Pawld, app: str) -> AppView:
         there = ", ".join(item.name for item in pawld.ledger.apps()) or "none yet"
         raise UsageError(f"no app '{app[:60]}'", why=f"the apps here: {there}", next_step="see: pawl apps")
     return view
+
+
+def link_target(pawld: Pawld, request: LinkRequest) -> str:
+    """The path of the dashboard's page that is meant.
+
+    Raises:
+        UsageError: there is no such app or deploy.
+    """
+    if request.deploy is not None:
+        view = pawld.ledger.deploy(request.deploy)
+        if view is None:
+            raise UsageError(f"no deploy '{request.deploy[:40]}'", next_step="see: pawl deploys APP")
+        return f"/deploys/{view.id}"
+    return "/" if request.app is None else f"/apps/{known(pawld, request.app).name}"
 
 
 async def deploy(pawld: Pawld, request: DeployRequest) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
 import heapq
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,7 @@ from pawl.settings.redaction import Redactor
 from pawl.settings.versions import SettingsFolder
 
 _FOLLOW_S = 0.25
+_LINE_BYTES = 200
 _SPECIAL = ("build", "test", "task")
 
 
@@ -155,6 +157,44 @@ def _redactor(pawld: Pawld, app: str) -> Redactor:
         if number == version or folder.has(number):
             values.update(folder.read(number).secrets.values())
     return Redactor(values)
+
+
+def lines_between(pawld: Pawld, app: str, *, since: float, until: float, most: int) -> list[tuple[float, str, str]]:
+    """What an app's instances wrote in a span: at, name, text, secrets masked, oldest first.
+
+    At most ``most`` lines, those in the middle of the span; of each file no more is read than so
+    many ordinary lines take.
+    """
+    folder = LogFolder(pawld.home.logs(app))
+    found: list[Line] = []
+    for file in _files(folder, LogQuery()):
+        begin, end = _part(file, since, until, most)
+        lines = [line for line, _ in file.lines(start=begin, end=end) if since <= line.at <= until]
+        found += lines
+    found.sort(key=lambda line: line.at)
+    middle = bisect.bisect_left(found, (since + until) / 2, key=lambda line: line.at)
+    first = max(0, min(middle - most // 2, len(found) - most))
+    redactor = _redactor(pawld, app)
+    return [(line.at, line.name, redactor.text(line.text)) for line in found[first : first + most]]
+
+
+def _part(file: LogFile, since: float, until: float, most: int) -> tuple[int, int]:
+    """Where in a file its lines of a span are; where they are many, those about the middle of it."""
+    sizes, times = file.index()
+    size = file.size()
+    if not sizes or file.last_write() < since:
+        return (0, size) if not sizes and file.last_write() >= since else (size, size)
+
+    def offset(at: float, *, is_end: bool) -> int:
+        place = bisect.bisect_right(times, at) if is_end else bisect.bisect_left(times, at) - 1
+        return 0 if place < 0 else size if place >= len(sizes) else sizes[place]
+
+    begin, end = offset(since, is_end=False), offset(until, is_end=True)
+    room = most * _LINE_BYTES
+    if end - begin > 2 * room:
+        middle = offset((since + until) / 2, is_end=False)
+        begin, end = max(begin, middle - room), min(end, middle + room)
+    return begin, end
 
 
 def _encode(line: Line, redactor: Redactor) -> bytes:

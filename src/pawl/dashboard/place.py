@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from pawl.engines.base import InstanceView
@@ -29,6 +29,9 @@ class Place(Protocol):
 
     def instances(self, app: str) -> list[InstanceView]:
         """Every instance of the app just now."""
+
+    def wanted(self, app: str) -> Mapping[str, int]:
+        """How many instances of each process type the live release is to have; empty when nothing is live."""
 
     def url(self, app: str) -> str:
         """Where a browser finds the app."""

@@ -39,7 +39,8 @@ _WITHOUT_SERVER = {"handler": "headers", "response": {"delete": ["Server"]}}
 class Machine:
     """What ``pawl up`` was told about this machine: where to listen, and who signs certificates.
 
-    Other ports than 80 and 443 are taken to be forwarded from these: redirects to HTTPS name no port.
+    Other ports than 80 and 443 are taken to be forwarded from these: redirects to HTTPS name no port. The dashboard's
+    port is None until it is opened for the first time.
     """
 
     port: int = 8080
@@ -48,6 +49,7 @@ class Machine:
     https_port: int = 443
     acme_email: str | None = None
     acme_ca: str | None = None
+    dashboard_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

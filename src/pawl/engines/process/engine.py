@@ -357,6 +357,16 @@ class ProcessEngine:
         await self.supervisor.wait_ended(instances)
         self.plans.forget(app)
 
+    def wanted(self, app: str, release: str, counts: Mapping[str, int]) -> dict[str, int]:
+        """How many instances a release has of each process type; ``counts`` are what ``pawl scale`` asked for.
+
+        Raises:
+            PawlError: the release is not on this machine.
+        """
+        places = _places(self.config(app, release), counts)
+        kinds = [name.partition(".")[0] for name, _ in places]
+        return {kind: kinds.count(kind) for kind in self.config(app, release).processes}
+
     def views(self, app: str) -> list[InstanceView]:
         """The instances of an app as they are now."""
         return [

@@ -1,0 +1,68 @@
+"""The few things that can be done from the dashboard, each asked for once more before it is done."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from pawl.dashboard.pages.rows import title_of
+from pawl.dashboard.visit import Visit
+from pawl.errors import UsageError
+from pawl.ledger.records import DeployView
+
+ASKED_BY = "dashboard"
+ROLL_BACK, KEEP = "roll-back", "keep"
+
+
+def offered(visit: Visit, deploy: DeployView) -> list[str]:
+    """What can be done about a deploy just now."""
+    view = visit.place.ledger.app(deploy.app)
+    if view is None or view.live is None:
+        return []
+    is_live = view.live.deploy == deploy.id
+    is_canary = deploy.status == "canary"
+    actions = []
+    if is_canary or (is_live and view.previous):
+        actions.append(ROLL_BACK)
+    return actions
+
+
+async def confirm(visit: Visit, request: Request) -> Response:
+    """The page that asks whether it is meant."""
+    deploy = visit.deploy(request.path_params["deploy"])
+    action = request.path_params["action"]
+    view = visit.app(deploy.app)
+    _refuse_what_is_not_offered(visit, deploy, action)
+    to = view.live if deploy.status == "canary" else next(iter(view.previous), None)
+    target = next((one for one in visit.place.ledger.releases(deploy.app) if to and one.release == to.release), None)
+    values = {
+        "action": action, "deploy": deploy, "title": title_of(deploy), "to": to, "here": "apps",
+        "to_title": target.commit.title if target else "", "is_canary": deploy.status == "canary",
+    }  # fmt: skip
+    return visit.page(request, "confirm.html", values)
+
+
+async def do(visit: Visit, request: Request) -> Response:
+    """Do it, and lead to where it can be watched."""
+    deploy = visit.deploy(request.path_params["deploy"])
+    action = request.path_params["action"]
+    _refuse_what_is_not_offered(visit, deploy, action)
+    if action == KEEP:
+        visit.place.keep(deploy.id, asked_by=ASKED_BY)
+        return RedirectResponse(f"/deploys/{deploy.id}", 303)
+    return RedirectResponse(f"/deploys/{visit.place.roll_back(deploy.app, asked_by=ASKED_BY)}", 303)
+
+
+def _refuse_what_is_not_offered(visit: Visit, deploy: DeployView, action: str) -> None:
+    if action not in (ROLL_BACK, KEEP):
+        raise HTTPException(404)
+    if action in offered(visit, deploy):
+        return
+    if action == KEEP:
+        raise UsageError(f"deploy {deploy.id} is not being watched", why="there is nothing to decide about it any more")
+    raise UsageError(
+        f"deploy {deploy.id} cannot be rolled back",
+        why="it is not what is live, or nothing was live before it",
+        next_step=f"see: pawl rollback {deploy.app} --help",
+    )  # fmt: skip

@@ -1,0 +1,57 @@
+"""The candidate beside the baseline, route by route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pawl.dashboard.pages.waterfall import unix
+from pawl.dashboard.visit import Visit
+from pawl.errors import PawlError
+from pawl.ledger.observations import Observation
+from pawl.ledger.records import DeployView
+from pawl.observe.signals import LoggedSignals, Window
+
+_MOST_ROUTES = 20
+_BASELINE_S = 3600.0
+_WATCH_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One route of both; ``what`` says in what it is worse, empty where the watch found nothing."""
+
+    route: str
+    candidate: Window | None
+    baseline: Window | None
+    what: str = ""
+
+
+async def by_route(visit: Visit, deploy: DeployView, seen: Observation | None) -> list[Side]:
+    """The routes that the candidate served most, during its watch, and the same of what was live in the hour before.
+
+    Empty before the switch, and where nothing was live before.
+    """
+    old = seen.baseline_releases[0] if seen and seen.baseline_releases else None
+    old = old or (deploy.from_live.release if deploy.from_live else None)
+    if deploy.switched_at is None or old is None or old == deploy.release:
+        return []
+    switched = unix(deploy.switched_at)
+    until = min(visit.clock.now, switched + max(seen.elapsed_s if seen else 0.0, _WATCH_S))
+    if deploy.ended_at is not None:
+        until = min(until, max(unix(deploy.ended_at), switched + 5))
+    worse = {one.route: one.what for one in seen.routes} if seen else {}
+
+    def read(source: LoggedSignals) -> tuple[list[Window], list[Window]]:
+        candidate = source.routes(deploy.app, began=switched, ended=until, release=deploy.release)
+        return candidate, source.routes(deploy.app, began=switched - _BASELINE_S, ended=switched, release=old)
+
+    try:
+        candidate, baseline = await visit.place.ask(read)
+    except PawlError:
+        return []
+    before = {one.route: one for one in baseline}
+    rows = [Side(one.route or "", one, before.get(one.route), worse.get(one.route or "", "")) for one in candidate]
+    there = {one.route for one in candidate}
+    rows += [Side(one.route or "", None, one) for one in baseline if one.route not in there]
+    rows.sort(key=lambda row: not row.what)
+    return rows[:_MOST_ROUTES]
