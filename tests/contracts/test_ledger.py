@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,7 @@ from pawl.ledger.events import (
     TaskEnded,
 )
 from pawl.ledger.records import AppView, DeployView, Entry, Recorded
+from pawl.ledger.searching import Wanted
 from pawl.model import Commit, DeployKind, Live, Outcome, Stage
 from tests.ledger_rig import KEEPERS, START, opener
 
@@ -176,6 +178,67 @@ def test_values_are_recorded_in_the_type_they_are_declared_with(ledger: Ledger) 
     assert isinstance(recorded, SettingsChanged)
     assert recorded.set_names == ("A", "B")
     assert [one.event for one in ledger.events()] == [recorded]
+
+
+# Looking for events
+
+
+def found(ledger: Ledger, **wanted: Any) -> list[int]:
+    """The places of all that is found, page by page."""
+    places: list[int] = []
+    page = ledger.search(Wanted(**wanted))
+    while True:
+        assert [one.seq for one in page.events] == sorted((one.seq for one in page.events), reverse=True)
+        places += [one.seq for one in page.events]
+        if page.older is None or "after" in wanted:
+            return places
+        page = ledger.search(Wanted(**(wanted | {"before": page.older})))
+
+
+@pytest.fixture
+def searched(ledger: Ledger) -> Ledger:
+    ledger.append(AppCreated(), app="demo")
+    ledger.append(Note(text='Straße 50% "gone"\nthe \\ end_', by="Ädä"), app="demo")
+    for number in range(3, 9):
+        ledger.append(Note(text=f"number {number}", by="ada"), app="blog" if number % 2 else "demo")
+    ledger.append(StageEnded(stage=Stage.BUILT, duration_s=1, detail="Number 9"), app="demo", deploy="d77")
+    return ledger
+
+
+def test_the_newest_events_come_first_and_pages_follow_one_another(searched: Ledger) -> None:
+    assert found(searched) == found(searched, limit=2) == found(searched, limit=1) == list(range(9, 0, -1))
+    page = searched.search(Wanted(limit=4))
+    assert ([one.seq for one in page.events], page.older) == ([9, 8, 7, 6], 6)
+    assert found(searched, before=4) == [3, 2, 1]
+    assert found(searched, after=3, limit=2) == [5, 4]
+    assert found(searched, after=7, limit=5) == [9, 8]
+    assert searched.search(Wanted(after=9)).events == ()
+    assert found(searched, before=6, after=3) == [5, 4]
+
+
+def test_events_are_looked_for_by_app_deploy_kind_and_time(searched: Ledger) -> None:
+    assert found(searched, app="blog") == [7, 5, 3]
+    assert found(searched, app="blog", limit=2) == [7, 5, 3]
+    assert found(searched, deploy="d77") == [9]
+    assert found(searched, kinds=["app_created", "stage_ended", "app_created"]) == [9, 1]
+    assert found(searched, kinds=["note", "stage_ended"], limit=2) == list(range(9, 1, -1))
+    assert found(searched, kinds=[]) == found(searched, kinds=["unheard_of"]) == found(searched, app="x") == []
+    assert found(searched, since=at(3), until=at(6)) == [6, 5, 4]
+    assert found(searched, since=at(3), app="demo") == [9, 8, 6, 4]
+    assert found(searched, since=at(99)) == found(searched, until=at(0)) == []
+
+
+def test_each_word_is_somewhere_in_the_event_in_any_case(searched: Ledger) -> None:
+    assert found(searched, text="NUMBER") == list(range(9, 2, -1))
+    assert found(searched, text="number ada blog") == [7, 5, 3]
+    assert found(searched, text="number", limit=2) == list(range(9, 2, -1))
+    assert found(searched, text="number", after=4, limit=2) == [6, 5]
+    assert found(searched, text="number", app="demo", kinds=["note"]) == [8, 6, 4]
+    for word in ("straße", "STRAßE", "50%", '"gone"', "\\", "end_", "ädä", "ÄDÄ", "Ädä 50%", "demo gone"):
+        assert found(searched, text=word) == [2], word
+    for word in ("5%", "en_d", "duration_s", "schema", "text", "number gone", "!"):
+        assert found(searched, text=word) == [], word
+    assert found(searched, text="d77") == found(searched, text="built") == found(searched, text="stage_ended") == [9]
 
 
 # Deploy ids
@@ -681,6 +744,7 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
         lambda: ledger.append(AppCreated(), app="demo"),
         ledger.next_deploy_id,
         ledger.events,
+        lambda: ledger.search(Wanted()),
         ledger.apps,
         lambda: ledger.app("demo"),
         ledger.deploys,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pawl.ledger.events import Event
 from pawl.ledger.records import AppView, DeployView, Entry, IncidentView, Recorded, ReleaseView
+from pawl.ledger.searching import Found, Wanted
 
 Clock = Callable[[], datetime]
 """Tells the time, with its zone."""
@@ -62,6 +63,13 @@ class Ledger(Protocol):
         """The events with a ``seq`` above ``after`` that meet every condition given; oldest first by default.
 
         ``kinds`` holds stored names (``stage_began``); names that no event has match nothing.
+        """
+
+    def search(self, wanted: Wanted) -> Found:
+        """A page of the events that are looked for, newest first.
+
+        Bounded: a question for words goes through some 20,000 places and may come back with little or nothing and
+        ``older`` set, from where the same question goes on.
         """
 
     def apps(self) -> list[AppView]:

@@ -22,6 +22,7 @@ from pawl.ledger.records import (
     incident_number,
     iso_utc,
 )
+from pawl.ledger.searching import Found, Wanted, is_match, page
 
 _T = TypeVar("_T")
 
@@ -90,6 +91,23 @@ class MemoryLedger:
             and (kinds is None or one.kind in kinds)
         ]
         return _first(limit, found[::-1] if newest_first else found)
+
+    def search(self, wanted: Wanted) -> Found:
+        self._open()
+        found = [
+            one
+            for one in self.events(app=wanted.app, deploy=wanted.deploy, kinds=wanted.kinds, newest_first=True)
+            if (wanted.before is None or one.seq < wanted.before)
+            and (wanted.after is None or one.seq > wanted.after)
+            and (wanted.since is None or one.at >= wanted.since)
+            and (wanted.until is None or one.at < wanted.until)
+            and is_match(wanted.words, one)
+        ]
+        if wanted.is_forward:
+            return page(found[max(0, len(found) - wanted.limit) :], wanted, bottom=0, is_all=False)
+        shown = _first(wanted.limit, found)
+        is_all = len(found) < wanted.limit
+        return page(shown, wanted, bottom=shown[-1].seq if shown else wanted.before or 0, is_all=is_all)
 
     def apps(self) -> list[AppView]:
         return [app.view(name) for name, app in sorted(self._open().apps.items())]

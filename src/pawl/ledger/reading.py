@@ -78,12 +78,21 @@ def events(
         f"WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT ?",
         (*values, up_to(limit)),
     )
-    for seq, at, of_app, of_deploy, data in rows:
-        try:
-            event = decoded(data)
-        except ValueError as error:
-            raise UnreadableError(f"event {seq} cannot be read: {error}") from error
-        yield Recorded(seq=seq, at=at, app=of_app, deploy=of_deploy, event=event)
+    for row in rows:
+        yield recorded(*row)
+
+
+def recorded(seq: int, at: str, app: str | None, deploy: str | None, data: str) -> Recorded:
+    """The event in a row.
+
+    Raises:
+        UnreadableError: it is not in its stored form; the text names its ``seq``.
+    """
+    try:
+        event = decoded(data)
+    except ValueError as error:
+        raise UnreadableError(f"event {seq} cannot be read: {error}") from error
+    return Recorded(seq=seq, at=at, app=app, deploy=deploy, event=event)
 
 
 def history(db: Database) -> Iterator[Recorded]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pawl.ledger import incidents, reading, views
+from pawl.ledger import incidents, reading, searching, views
 from pawl.ledger.base import Clock, Follower, Ledger
 from pawl.ledger.database import Database, Keeper
 from pawl.ledger.events import Event, IncidentClosed, IncidentOpened, decoded, kind_of, stored_form
@@ -21,6 +21,7 @@ from pawl.ledger.records import (
     incident_number,
     iso_utc,
 )
+from pawl.ledger.searching import Found, Wanted
 
 # Rows written by one statement: few sizes, so that a database can keep them prepared; 600 values are none too many.
 _CHUNKS = (100, 10, 1)
@@ -68,6 +69,9 @@ class SqlLedger:
                 )
             )
         )
+
+    def search(self, wanted: Wanted) -> Found:
+        return self._keeper.read(lambda db: searching.search(db, wanted))
 
     def apps(self) -> list[AppView]:
         return self._keeper.read(reading.apps)
