@@ -6,6 +6,7 @@ Pure functions of a mapping, so that they are tested without importing the setti
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -39,6 +40,25 @@ def positive_int(environ: Mapping[str, str], name: str, default: int) -> int:
     if not value.isdecimal() or int(value) == 0:
         raise ImproperlyConfigured(f"{name} must be a whole number above 0, not {value!r}")
     return int(value)
+
+
+def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
+    """A whole number, zero too."""
+    value = environ.get(name, "") or str(default)
+    if not value.isdecimal():
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}")
+    return int(value)
+
+
+def networks(environ: Mapping[str, str], name: str) -> list[str]:
+    """A comma-separated list of networks like ``10.0.0.0/8``."""
+    found = words(environ, name)
+    for network in found:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{name} must be networks like 10.0.0.0/8, not {network!r}") from error
+    return found
 
 
 def secret_key(environ: Mapping[str, str], *, throwaway: bool) -> str:

@@ -19,7 +19,12 @@ if not TESTING:
 RELEASE = os.environ.get("PAWL_RELEASE", "")
 FETCH_EVERY_S = env.positive_int(os.environ, "FETCH_EVERY_S", 900)
 FETCH_TIMEOUT_S = env.positive_int(os.environ, "FETCH_TIMEOUT_S", 20)
-FETCH_MAX_BYTES = 5_000_000
+FETCH_MAX_BYTES = env.positive_int(os.environ, "FETCH_MAX_BYTES", 5_000_000)
+FETCH_CONCURRENCY = env.positive_int(os.environ, "FETCH_CONCURRENCY", 32)
+FETCH_HOST_PAUSE_S = 1.0
+# Networks that are not public and may be fetched from all the same: a company's own, or a test's.
+FETCH_ALLOW_NETWORKS = env.networks(os.environ, "FETCH_ALLOW_NETWORKS")
+PARSE_PROCESSES = env.whole_number(os.environ, "PARSE_PROCESSES", 2)
 
 # The proxy terminates TLS and is the only one who can reach the socket, so its word is taken.
 ALLOWED_HOSTS = env.words(os.environ, "ALLOWED_HOSTS", ".localhost,localhost,127.0.0.1")
@@ -110,7 +115,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "WARNING"},
 }
 
-# A worker that is killed loses the few messages it holds; the schedule asks for those feeds again.
+# A worker that is killed loses the few messages it holds; feeds that are due are found again in the database.
 QUEUE = DATA / "queue"
 CELERY_BROKER_URL = os.environ.get("BROKER_URL") or "folder://localhost"
 if CELERY_BROKER_URL.startswith("folder:"):
@@ -132,10 +137,11 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
-    "fetch all feeds": {
-        "task": "reader.tasks.fetch_all",
-        "schedule": FETCH_EVERY_S,
+    "fetch what is due": {
+        "task": "reader.tasks.fetch_due",
+        "schedule": 60,
         # While no worker runs, rounds must not pile up.
-        "options": {"expires": FETCH_EVERY_S},
-    }
+        "options": {"expires": 60},
+    },
+    "tidy up": {"task": "reader.tasks.tidy_up", "schedule": 24 * 3600, "options": {"expires": 24 * 3600}},
 }

@@ -15,7 +15,6 @@ from django.db import connection
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from reader.models import Entry
-from reader.text import plain
 
 MOST_TEXT = 100_000  # characters of an entry that are found
 MOST_WORDS = 12
@@ -63,10 +62,18 @@ def index(entries: Iterable[tuple[int, str, str]]) -> None:
 
 def index_entry(entry: Entry) -> None:
     """Make one stored entry findable."""
-    index([(entry.pk, entry.title, plain(entry.content, MOST_TEXT) or entry.summary)])
+    from reader.fetching.clean import text_of  # the web process need not load a sanitiser
+
+    index([(entry.pk, entry.title, text_of(entry.content) or entry.summary)])
 
 
-def forget(feed_id: int) -> None:
+def forget(entry_ids: Iterable[int]) -> None:
+    """Drop entries from the index."""
+    with connection.cursor() as cursor:
+        cursor.executemany("DELETE FROM reader_search WHERE rowid = %s", [(pk,) for pk in entry_ids])
+
+
+def forget_feed(feed_id: int) -> None:
     """Drop all entries of a feed from the index."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -68,7 +68,7 @@ def drop_unread_feeds(feed_ids: Iterable[int]) -> int:
         if State.objects.filter(entry__feed=feed, starred_at__isnull=False).exists():
             continue
         State.objects.filter(entry__feed=feed).delete()
-        search.forget(feed.pk)
+        search.forget_feed(feed.pk)
         feed.delete()
         dropped += 1
     return dropped

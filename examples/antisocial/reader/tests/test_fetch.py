@@ -1,130 +1,355 @@
-"""Fetching, against a real server."""
+"""Fetching, against a real server: what a server may do, and what becomes of the feed."""
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime
-from unittest.mock import patch
+import itertools
+from datetime import UTC, datetime, timedelta
 
-from django.test import TestCase, override_settings
+from django.test import override_settings, tag
 from django.utils import timezone
 
 from reader import reading
-from reader.fetch import fetch, guid_of
-from reader.models import Entry, Feed
-from reader.tests.rows import make_reader, subscribed_to
-from reader.tests.server import FeedServer
-from reader.text import plain, web_link
+from reader.fetching import claims, rounds
+from reader.fetching.moving import merge
+from reader.models import Entry, Feed, Subscription
+from reader.subscribing import subscribe
+from reader.tests.corpus import ATOM, BROKEN, JSON_FEED, PAGE, RSS, item, rss
+from reader.tests.fetching import FetchingTestCase
+from reader.tests.rows import make_reader
+from reader.tests.server import Answer, FeedServer, bomb, gzipped, raw_deflate, redirect, xml
+
+HOUR_S = 3600
 
 
-class FetchTests(TestCase):
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        cls.server = FeedServer()
-        cls.addClassCleanup(cls.server.stop)
-        # The test server is here, whatever proxy this machine uses for the rest of the world.
-        cls.enterClassContext(patch.dict(os.environ, {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}))
-
-    def fetched(self, path: str) -> Feed:
-        feed = Feed.objects.create(url=self.server.url(path))
-        fetch(feed)
-        feed.refresh_from_db()
-        self.assertIsNotNone(feed.last_fetched)
-        return feed
-
-    def test_rss_becomes_entries(self) -> None:
-        feed = self.fetched("/rss")
+class FetchTests(FetchingTestCase):
+    def test_new_entries_are_unread_once(self) -> None:
+        feed = self.fetched("/rss", RSS)
         self.assertEqual((feed.title, feed.site_url, feed.last_error), ("Plain & simple", "https://example.org/", ""))
-        second, first = feed.entries.all()
-        self.assertEqual((first.guid, first.title, first.summary, first.author), ("one", "First", "Hello world", "Ada"))
-        self.assertEqual(first.link, self.server.url("/first"))
-        self.assertEqual(first.published, datetime(2024, 1, 1, 10, tzinfo=UTC))
-        self.assertEqual(second.title, "Second")
+        self.assertEqual(reading.count_unread(self.ada), 2)
+        reading.mark_read(self.ada, [Entry.objects.get(title="First").pk])
+        self.fetch(feed)
+        self.assertEqual(reading.count_unread(self.ada), 1)
+        self.assertEqual([fetch.added for fetch in feed.history.all()], [0, 2])
 
-    def test_atom_becomes_entries(self) -> None:
-        feed = self.fetched("/atom")
-        entry = feed.entries.get()
-        self.assertEqual(feed.title, "Café")
-        self.assertEqual((entry.title, entry.author, entry.summary), ("Naïve", "Grace", "One. Two."))
-        self.assertEqual(entry.published, datetime(2024, 3, 1, 10, tzinfo=UTC))
-
-    def test_a_second_fetch_adds_nothing_and_leaves_read_what_was_read(self) -> None:
-        user = make_reader()
-        feed = subscribed_to(self.server.url("/rss"), user)
-        self.assertEqual((fetch(feed), reading.count_unread(user)), (2, 2))
-        reading.mark_read(user, [feed.entries.first().pk])
-        self.assertEqual((fetch(feed), reading.count_unread(user)), (0, 1))
+    def test_an_edited_entry_is_changed_and_stays_read(self) -> None:
+        feed = self.fetched("/rss", rss(item(guid="1", title="Tpyo")))
+        reading.mark_all_read(self.ada, newest=2**40)
+        self.serve("/rss", rss(item(guid="1", title="Typo")))
+        self.fetch(feed)
+        self.assertEqual([entry.title for entry in self.entries(feed)], ["Typo"])
+        self.assertEqual(reading.count_unread(self.ada), 0)
 
     def test_an_unchanged_feed_is_not_sent_again(self) -> None:
         feed = self.fetched("/cached")
-        Feed.objects.filter(pk=feed.pk).update(last_error="from before")
-        feed.refresh_from_db()
-        self.assertEqual(fetch(feed), 0)
-        path, headers = self.server.requests[-1]
+        Feed.objects.filter(pk=feed.pk).update(last_error="from before", failures=3)
+        feed = self.fetch(feed)
+        path, headers, _ = self.server.requests[-1]
         self.assertEqual((path, headers["If-None-Match"]), ("/cached", '"v1"'))
         self.assertEqual(headers["If-Modified-Since"], "Mon, 01 Jan 2024 10:00:00 GMT")
-        feed.refresh_from_db()
-        self.assertEqual(feed.last_error, "")
+        self.assertEqual((feed.last_error, feed.failures), ("", 0))
+        self.assertEqual([fetch.status for fetch in feed.history.all()], [304, 200])
 
-    def test_a_redirect_is_followed(self) -> None:
-        self.assertEqual(self.fetched("/moved").entries.count(), 2)
-
-    def test_hostile_html_and_links_and_dates_are_made_harmless(self) -> None:
-        feed = self.fetched("/hostile")
-        entry = feed.entries.get()
-        self.assertEqual((feed.title, feed.site_url), ("Nice", ""))
-        self.assertEqual((entry.summary, entry.link), ("Safe", ""))
-        self.assertNotIn("onerror", entry.title)
-        self.assertLessEqual(entry.published, timezone.now())
+    def test_packed_feeds_are_unpacked(self) -> None:
+        for path, answer in (("/gzip", gzipped(RSS)), ("/deflate", raw_deflate(RSS))):
+            with self.subTest(path):
+                self.assertEqual(self.fetched(path, answer).title, "Plain & simple")
 
     def test_what_goes_wrong_is_kept_on_the_feed(self) -> None:
-        for path, error in {
-            "/missing": "the server answered 404",
-            "/broken": "the feed is broken",
-            "/page": "this is not a feed",
-            "/path": "this is not a feed",
-            "/loop": "redirects again and again",
-            "/to-file": "only http and https",
-        }.items():
+        for path, answer, error in (
+            ("/missing", None, "the server answered 404"),
+            ("/broken", BROKEN[:-20], "the feed is broken"),
+            ("/page", PAGE, "no feed was found from there"),
+            ("/path", "/etc/passwd", "this is not a feed"),
+            ("/loop", redirect(302, "/loop"), "redirects again and again"),
+            ("/to-file", redirect(302, "file:///etc/passwd"), "only http and https"),
+            ("/odd-packing", xml(RSS, Content_Encoding="br"), "in a way that was not asked for"),
+            ("/not-packed", xml(RSS, Content_Encoding="gzip"), "packed wrongly"),
+        ):
             with self.subTest(path):
-                self.assertIn(error, self.fetched(path).last_error)
+                feed = self.fetched(path, answer)
+                self.assertIn(error, feed.last_error)
+                self.assertEqual((feed.failures, feed.history.get().error), (1, feed.last_error))
         self.assertEqual(Entry.objects.count(), 0)
 
-    @override_settings(FETCH_TIMEOUT_S=0.2)
+    @override_settings(FETCH_TIMEOUT_S=0.3)
     def test_a_server_may_not_take_its_time(self) -> None:
-        self.assertIn("did not answer within 0.2 s", self.fetched("/slow").last_error)
-        self.assertIn("did not finish within 0.2 s", self.fetched("/drip").last_error)
+        for path in ("/silent", "/drip"):
+            self.assertIn("did not answer within 0.3 s", self.fetched(path).last_error)
 
+    @tag("slow")
     @override_settings(FETCH_MAX_BYTES=500_000)
-    def test_a_server_may_not_send_without_end(self) -> None:
+    def test_a_server_may_not_send_without_end_packed_or_not(self) -> None:
         self.assertIn("larger than 500 kB", self.fetched("/huge").last_error)
+        self.assertIn("larger than 500 kB", self.fetched("/bomb", bomb(200)).last_error)
 
     def test_a_server_that_is_not_there(self) -> None:
         gone = FeedServer()
         gone.stop()
-        feed = Feed.objects.create(url=gone.url("/rss"))
-        fetch(feed)
+        feed = self.fetch(subscribe(self.ada, gone.url("/rss"))[0].feed)
         self.assertIn("cannot be reached", feed.last_error)
 
     def test_a_feed_that_was_unsubscribed_meanwhile_does_not_come_back(self) -> None:
-        feed = Feed.objects.create(url=self.server.url("/missing"))
-        Feed.objects.all().delete()
-        fetch(feed)
-        self.assertFalse(Feed.objects.exists())
+        feed = self.subscribed("/rss")
+
+        def leave() -> Answer:
+            return xml(RSS)
+
+        self.server.answers["/rss"] = leave
+        Subscription.objects.all().delete()
+        self.assertFalse(rounds.fetch_one(feed.pk))
+        self.assertEqual(self.server.paths, [])
 
 
-class TextTests(TestCase):
-    def test_text_is_cut_at_the_limit(self) -> None:
-        self.assertEqual(plain("<p>12345</p>", 5), "12345")
-        self.assertEqual(plain("<p>123456</p>", 5), "1234…")
+class PrivateAddressTests(FetchingTestCase):
+    @override_settings(FETCH_ALLOW_NETWORKS=[])
+    def test_a_feed_on_this_machine_is_refused_before_it_is_asked(self) -> None:
+        for host in ("127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "2130706433"):
+            with self.subTest(host):
+                feed = subscribe(self.ada, f"http://{host}:{self.server.server_port}/rss")[0].feed
+                self.assertIn("not on the public internet", self.fetch(feed).last_error)
+        self.assertEqual(self.server.requests, [])
 
-    def test_links_other_than_to_the_web_are_dropped(self) -> None:
-        self.assertEqual(web_link(" https://example.org/a ", 100), "https://example.org/a")
-        for link in ("javascript:x", "data:text/html,x", "//example.org", "http://[", "https://e/\ud800", "https:///x"):
-            self.assertEqual(web_link(link, 100), "", link)
-        self.assertEqual(web_link("https://example.org/", 10), "")
+    @override_settings(FETCH_ALLOW_NETWORKS=["127.0.0.1/32"])
+    def test_a_redirect_to_a_private_address_is_refused(self) -> None:
+        inner = FeedServer("127.0.0.2")
+        self.addCleanup(inner.stop)
+        inner.answers["/rss"] = xml(RSS)
+        for status in (301, 302, 307):
+            feed = self.fetched(f"/to-inner-{status}", redirect(status, inner.url("/rss")))
+            self.assertIn("127.0.0.2 is not on the public internet", feed.last_error)
+            self.assertEqual(feed.url, self.server.url(f"/to-inner-{status}"))
+        self.assertEqual(inner.requests, [])
 
-    def test_an_overlong_guid_is_hashed(self) -> None:
-        self.assertEqual(guid_of("a"), "a")
-        self.assertRegex(guid_of("a" * 501), r"^sha256:[0-9a-f]{64}$")
+
+class MovingTests(FetchingTestCase):
+    def test_a_permanent_redirect_moves_the_feed_and_another_does_not(self) -> None:
+        self.serve("/new", RSS)
+        for status, is_moved in ((301, True), (308, True), (302, False), (303, False), (307, False)):
+            with self.subTest(status):
+                Feed.objects.all().delete()
+                feed = self.fetched(f"/old-{status}", redirect(status, "/new"))
+                self.assertEqual(feed.url, self.server.url("/new" if is_moved else f"/old-{status}"))
+                self.assertEqual(feed.entries.count(), 2)
+
+    def test_a_feed_moves_only_as_far_as_every_redirect_is_permanent(self) -> None:
+        self.serve("/end", RSS)
+        self.serve("/middle", redirect(302, "/end"))
+        self.assertEqual(self.fetched("/start", redirect(301, "/middle")).url, self.server.url("/middle"))
+
+    def test_a_feed_does_not_move_to_where_there_is_none(self) -> None:
+        feed = self.fetched("/old", RSS)
+        self.serve("/old", redirect(301, "/nothing"))
+        feed = self.fetch(feed)
+        self.assertEqual((feed.url, feed.failures), (self.server.url("/old"), 1))
+
+    def test_a_feed_that_moves_to_another_becomes_one_with_it(self) -> None:
+        grace = make_reader("grace")
+        old = self.fetched("/old", rss(item(guid="1", title="One"), item(guid="2", title="Two")))
+        subscribe(grace, old.url)
+        new = subscribe(grace, self.serve("/new", rss(item(guid="2", title="Two"), item(guid="3", title="Three"))))[
+            0
+        ].feed
+        self.fetch(new)
+        reading.star(self.ada, [old.entries.get(guid="2").pk])
+        reading.mark_read(self.ada, [old.entries.get(guid="1").pk])
+        reading.mark_read(grace, [new.entries.get(guid="2").pk])
+        self.serve("/old", redirect(301, "/new"))
+        self.fetch(old)
+        self.assertEqual([feed.url for feed in Feed.objects.all()], [new.url])
+        self.assertEqual(Subscription.objects.filter(feed=new).count(), 2)
+        self.assertEqual([state.entry.title for state in reading.starred(self.ada)], ["Two"])
+        self.assertEqual({state.entry.title for state in reading.unread(self.ada)}, {"Two", "Three"})
+        self.assertEqual({state.entry.title for state in reading.unread(grace)}, {"One", "Three"})
+        self.assertEqual(sorted(entry.guid for entry in self.entries(new)), ["1", "2", "3"])
+
+    def test_merging_keeps_a_star_that_only_the_double_had(self) -> None:
+        old, new = self.fetched("/a", RSS), self.fetched("/b", RSS)
+        reading.star(self.ada, [old.entries.get(guid="one").pk])
+        merge(old, into=new)
+        self.assertEqual([state.entry.feed for state in reading.starred(self.ada)], [new])
+
+    def test_gone_ends_a_feed_and_subscribing_anew_tries_it_again(self) -> None:
+        feed = self.fetched("/gone", Answer(status=410))
+        self.assertIn("has ended", feed.last_error)
+        Feed.objects.update(next_fetch_at=timezone.now() - timedelta(days=9))
+        self.assertEqual(rounds.fetch_due(), (0, 0))
+        self.serve("/gone", RSS)
+        subscribe(make_reader("grace"), feed.url)
+        self.assertEqual(rounds.fetch_due(), (1, 2))
+
+
+class ScheduleTests(FetchingTestCase):
+    def next_in_s(self, feed: Feed) -> float:
+        assert feed.last_fetched
+        return (feed.next_fetch_at - feed.last_fetched).total_seconds()
+
+    def test_a_feed_is_asked_no_more_often_than_it_and_its_server_want(self) -> None:
+        for path, answer, least_s in (
+            ("/plain", RSS, 900),
+            ("/ttl", rss(head="<ttl>90</ttl>"), 5400),
+            ("/impatient", rss(head="<ttl>1</ttl>"), 900),
+            ("/max-age", xml(RSS, Cache_Control="public, max-age=7200"), 7200),
+            ("/no-cache", xml(RSS, Cache_Control="no-cache, max-age=7200"), 900),
+            ("/forever", xml(RSS, Cache_Control="max-age=31536000"), 86_400),
+        ):
+            with self.subTest(path):
+                wait_s = self.next_in_s(self.fetch(self.fetched(path, answer)))
+                self.assertTrue(least_s <= wait_s <= least_s * 1.1 + 1, wait_s)
+
+    @tag("slow")
+    def test_what_was_subscribed_to_at_once_is_spread_over_an_interval(self) -> None:
+        waits = {round(self.next_in_s(self.fetched(f"/{n}", RSS))) for n in range(12)}
+        self.assertGreater(len(waits), 6)
+        self.assertTrue(all(900 <= wait <= 1801 for wait in waits), waits)
+
+    def test_a_failing_feed_is_asked_less_and_less_and_a_good_answer_ends_that(self) -> None:
+        feed, waits = self.fetched("/rss", RSS), []
+        self.server.answers.clear()
+        for _ in range(8):
+            feed = self.fetch(feed)
+            waits.append(self.next_in_s(feed))
+        for n, wait_s in enumerate(waits):
+            least_s = min(900 * 2 ** (n + 1), 86_400)
+            self.assertTrue(least_s <= wait_s <= least_s * 1.1 + 1, (n, wait_s))
+        self.serve("/rss", RSS)
+        self.assertLess(self.next_in_s(self.fetch(feed)), 1000)
+
+    def test_a_server_that_asks_to_wait_is_not_asked_before(self) -> None:
+        later = (datetime.now(UTC) + timedelta(hours=3)).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        for path, status, header, least_s, most_s in (
+            ("/seconds", 429, "7200", 7199, 7200 * 1.1),
+            ("/date", 503, later, 3 * HOUR_S - 60, 3 * HOUR_S + 60),
+            ("/much", 429, "99999999", 7 * 86_400 - 1, 7 * 86_400 + 1),
+            ("/nonsense", 503, "soon", 1800, 3601),
+        ):
+            with self.subTest(path):
+                feed = self.fetched(path, Answer(status=status, headers={"Retry-After": header}))
+                wait_s = self.next_in_s(feed)
+                self.assertTrue(least_s <= wait_s <= most_s, wait_s)
+        seconds = Feed.objects.get(url=self.server.url("/seconds"))
+        Feed.objects.update(last_fetched=None)
+        self.assertFalse(rounds.fetch_one(seconds.pk))
+
+
+class RoundTests(FetchingTestCase):
+    def test_a_round_fetches_what_is_due_and_nothing_twice(self) -> None:
+        feeds = [self.subscribed(f"/{n}", RSS) for n in range(5)]
+        Feed.objects.filter(pk=feeds[0].pk).update(next_fetch_at=timezone.now() + timedelta(hours=1))
+        self.assertEqual(rounds.fetch_due(), (4, 8))
+        self.assertEqual(rounds.fetch_due(), (0, 0))
+        self.assertEqual(sorted(self.server.paths), ["/1", "/2", "/3", "/4"])
+
+    def test_what_nobody_reads_is_not_fetched(self) -> None:
+        self.subscribed("/rss", RSS)
+        Subscription.objects.all().delete()
+        self.assertEqual(rounds.fetch_due(), (0, 0))
+
+    def test_a_claimed_feed_is_nobody_elses_until_the_claim_ends(self) -> None:
+        feed, now = self.subscribed("/rss", RSS), timezone.now()
+        self.assertEqual(claims.claim_due(now=now, limit=9), [feed])
+        self.assertEqual(claims.claim_due(now=now, limit=9), [])
+        self.assertIsNone(claims.claim_one(feed.pk, now=now))
+        later = now + claims.CLAIM_LASTS + timedelta(seconds=1)
+        self.assertEqual(claims.claim_due(now=later, limit=9), [feed])
+        claims.release([feed.pk])
+        self.assertEqual(claims.claim_one(feed.pk, now=now), feed)
+
+    def test_while_a_server_is_asked_for_one_feed_it_is_asked_for_no_other(self) -> None:
+        first, second = self.subscribed("/1", RSS), self.subscribed("/2", RSS)
+        now = timezone.now()
+        self.assertIsNotNone(claims.claim_one(first.pk, now=now))
+        self.assertIsNone(claims.claim_one(second.pk, now=now))
+        self.assertEqual(claims.claim_due(now=now, limit=9), [])
+
+    @tag("slow")
+    def test_servers_are_asked_side_by_side_each_for_one_thing_at_a_time_with_a_pause(self) -> None:
+        other = FeedServer("127.0.0.2")
+        self.addCleanup(other.stop)
+        both_are_asked = [False, False]
+
+        def slow(n: int, me: FeedServer, you: FeedServer) -> Answer:
+            for _ in range(200):
+                if me.at_once and you.at_once:
+                    both_are_asked[n] = True
+                    break
+                me.stopping.wait(0.01)
+            return xml(RSS)
+
+        self.server.answers["/0"] = lambda: slow(0, self.server, other)
+        other.answers["/0"] = lambda: slow(1, other, self.server)
+        for server in (self.server, other):
+            server.most_at_once = 0
+            for n in range(3):
+                server.answers.setdefault(f"/{n}", xml(RSS))
+                subscribe(self.ada, server.url(f"/{n}"))
+        with override_settings(FETCH_HOST_PAUSE_S=0.1):
+            self.assertEqual(rounds.fetch_due(), (6, 12))
+        self.assertIn(True, both_are_asked)
+        for server in (self.server, other):
+            self.assertEqual(server.most_at_once, 1)
+            times = [at for *_, at in server.requests]
+            self.assertTrue(all(later - at >= 0.1 for at, later in itertools.pairwise(times)), times)
+
+    @tag("slow")
+    def test_a_round_whose_time_is_up_gives_back_what_it_has_not_begun(self) -> None:
+        for n in range(3):
+            self.subscribed(f"/{n}", RSS)
+        self.assertEqual(rounds.fetch_due(seconds=-1), (0, 0))
+        with override_settings(FETCH_HOST_PAUSE_S=0.6):
+            fetched, _ = rounds.fetch_due(seconds=0.5)
+        self.assertEqual(fetched, 1)
+        self.assertFalse(Feed.objects.exclude(claimed_until=None).exists())
+        self.assertEqual(claims.due(timezone.now()).count(), 2)
+
+    def test_a_feed_that_was_just_fetched_is_not_fetched_again_at_once(self) -> None:
+        feed = self.fetched("/rss", RSS)
+        self.assertFalse(rounds.fetch_one(feed.pk))
+        claims.make_due(feed.pk, now=timezone.now())
+        self.assertEqual(claims.due(timezone.now()).count(), 0)
+
+
+class DiscoveryTests(FetchingTestCase):
+    def page(self, *links: str) -> Answer:
+        return Answer(f"<html><head>{''.join(links)}</head></html>".encode(), headers={"Content-Type": "text/html"})
+
+    def test_the_address_of_a_site_becomes_that_of_its_feed(self) -> None:
+        self.serve("/blog/atom", ATOM)
+        self.serve("/comments", RSS)
+        feed = self.fetched(
+            "/blog/",
+            self.page(
+                '<link rel="alternate" type="application/rss+xml" title="Comments" href="/comments">',
+                '<link rel="alternate" type="text/html" href="/de/">',
+                '<LINK REL="Alternate" TYPE="application/atom+xml" HREF="atom">',
+            ),
+        )
+        self.assertEqual((feed.url, feed.title, feed.last_error), (self.server.url("/blog/atom"), "Café", ""))
+        self.assertEqual(reading.count_unread(self.ada), 1)
+
+    def test_a_link_that_leads_nowhere_is_passed_over(self) -> None:
+        self.serve("/real.json", JSON_FEED)
+        link = '<link rel="alternate" type="application/feed+json" href="{}">'
+        feed = self.fetched("/", self.page(link.format("/nothing"), link.format("/real.json")))
+        self.assertEqual(feed.url, self.server.url("/real.json"))
+
+    def test_without_a_link_the_common_places_are_tried(self) -> None:
+        self.serve("/index.xml", RSS)
+        self.assertEqual(self.fetched("/about/", self.page()).url, self.server.url("/index.xml"))
+
+    def test_a_site_of_a_feed_that_is_there_already_is_one_with_it(self) -> None:
+        feed = self.fetched("/feed", RSS)
+        grace = make_reader("grace")
+        site = subscribe(grace, self.serve("/", self.page('<link rel="alternate" type="text/xml" href="/feed">')))[
+            0
+        ].feed
+        self.fetch(site)
+        self.assertEqual(Feed.objects.get(), feed)
+        self.assertEqual(reading.count_unread(grace), 2)
+
+    def test_a_feed_that_shows_a_page_for_once_stays_where_it_is(self) -> None:
+        feed = self.fetched("/feed", RSS)
+        self.serve("/other", ATOM)
+        self.serve("/feed", self.page('<link rel="alternate" type="application/atom+xml" href="/other">'))
+        feed = self.fetch(feed)
+        self.assertEqual((feed.url, feed.title), (self.server.url("/feed"), "Plain & simple"))
+        self.assertIn("this is not a feed", feed.last_error)

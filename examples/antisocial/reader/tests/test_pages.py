@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 
 from reader import reading
 from reader.models import Entry, Feed, State, Subscription
-from reader.tasks import fetch_all, fetch_feed
+from reader.tasks import fetch_feed
 from reader.tests.rows import make_entries, make_reader, subscribed_to
 from reader.views import PAGE_LENGTH
 
@@ -85,14 +85,14 @@ class FeedsTests(TestCase):
         self.client.force_login(self.user)
 
     def test_subscribing_fetches_the_feed(self) -> None:
-        with patch("reader.fetch.fetch", return_value=0) as fetch:
+        with patch("reader.fetching.rounds.fetch_one", return_value=True) as fetch:
             response = self.client.post(FEEDS, {"url": "https://example.org/feed"}, follow=True)
         self.assertContains(response, "being fetched")
         self.assertContains(response, "not fetched yet")
-        fetch.assert_called_once_with(Feed.objects.get())
+        fetch.assert_called_once_with(Feed.objects.get().pk)
 
     def test_an_address_without_a_scheme_is_taken_as_https(self) -> None:
-        with patch("reader.fetch.fetch", return_value=0):
+        with patch("reader.fetching.rounds.fetch_one", return_value=True):
             self.client.post(FEEDS, {"url": "example.org/feed"})
         self.assertEqual(Feed.objects.get().url, "https://example.org/feed")
 
@@ -125,12 +125,6 @@ class FeedsTests(TestCase):
         response = self.client.post(reverse("reader:unsubscribe", args=[feed.pk]), follow=True)
         self.assertContains(response, "Unsubscribed from Gone")
         self.assertFalse(Entry.objects.exists())
-
-    def test_the_schedule_fetches_every_feed(self) -> None:
-        feeds = {subscribed_to(f"https://example.org/{n}", self.user) for n in range(3)}
-        with patch("reader.fetch.fetch", return_value=0) as fetch:
-            fetch_all.delay()
-        self.assertEqual({call.args[0] for call in fetch.call_args_list}, feeds)
 
 
 class AccountTests(TestCase):

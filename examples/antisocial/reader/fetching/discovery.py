@@ -1,0 +1,52 @@
+"""The feed of a site: what its page links to as such, or else where sites have theirs."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+from reader.text import feed_url
+
+_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/json", "text/xml")
+COMMON_PATHS = ("/feed", "/feed.xml", "/rss.xml", "/atom.xml", "/index.xml", "/rss", "/feed.json")
+MOST_LINKED = 5
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.base = ""
+        self.found: list[tuple[str, str]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("link", "base"):
+            return
+        values = {name: value or "" for name, value in attrs}
+        if tag == "base":
+            self.base = self.base or values.get("href", "")
+        elif "alternate" in values.get("rel", "").lower().split() and values.get("type", "").lower() in _TYPES:
+            self.found.append((values.get("href", ""), values.get("title", "")))
+
+
+def linked_feeds(page: bytes, *, url: str) -> list[str]:
+    """The addresses of feeds that an HTML page links to, in its order, those of comments last."""
+    parser = _Links()
+    parser.feed(page[:500_000].decode(errors="replace"))
+    parser.close()
+    ranked = sorted(parser.found, key=lambda link: "comment" in f"{link[0]} {link[1]}".lower())
+    return _addresses(urljoin(url, parser.base), [href for href, _ in ranked])[:MOST_LINKED]
+
+
+def common_feeds(url: str) -> list[str]:
+    """Where a site's feed may be, if its page says nothing."""
+    return _addresses(url, list(COMMON_PATHS))
+
+
+def _addresses(base: str, hrefs: list[str]) -> list[str]:
+    found = []
+    for href in filter(None, hrefs):
+        try:
+            found.append(feed_url(urljoin(base, href)))
+        except ValueError:
+            continue
+    return list(dict.fromkeys(found))

@@ -1,0 +1,167 @@
+"""What came of a fetch, into the database: entries, errors, the time of the next one, a feed's move or end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from reader import search
+from reader.fetching.clean import plain
+from reader.fetching.download import Document
+from reader.fetching.moving import move
+from reader.fetching.parse import Item, ParsedFeed
+from reader.fetching.schedule import DAY_S, MOST_WAIT_S, delay_s, interval_s
+from reader.models import Entry, Feed, Fetch
+from reader.subscribing import hand_out
+
+HISTORY_LENGTH = 20
+_GONE = 410
+_PLEASE_WAIT = (429, 503)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the fetch of a feed went: with a document (and what it says, if it was modified), or with an error."""
+
+    feed: Feed
+    took_ms: int = 0
+    document: Document | None = None
+    parsed: ParsedFeed | None = None
+    error: str = ""
+    status: int = 0
+    retry_after_s: int | None = None
+
+
+def record(outcome: Outcome, *, now: datetime, chance: float) -> int:
+    """Keep what came of a fetch and give the claim back; how many entries are new. Nothing if the feed is not there."""
+    with transaction.atomic():
+        feed = Feed.objects.select_for_update().filter(pk=outcome.feed.pk).first()
+        if feed is None:
+            return 0  # unsubscribed in the meantime: it must not come back
+        is_first = feed.last_fetched is None
+        feed.last_fetched, feed.claimed_until = now, None
+        if outcome.error:
+            added = 0
+            _note_failure(feed, outcome, now)
+        else:
+            added = _note_success(feed, outcome, now)
+        wait_s = delay_s(feed.interval_s, failures=feed.failures, chance=chance, is_first=is_first)
+        feed.next_fetch_at = max(now + timedelta(seconds=wait_s), feed.not_before or now)
+        feed.save()
+        _remember(feed, outcome, added, now)
+        if outcome.document is not None and outcome.document.moved_to != feed.url:
+            move(feed, outcome.document.moved_to)
+    return added
+
+
+def _note_failure(feed: Feed, outcome: Outcome, now: datetime) -> None:
+    feed.last_error = plain(outcome.error, 300)
+    feed.failures += 1
+    if outcome.status == _GONE:
+        feed.gone_at = now
+        feed.last_error = "the server says that this feed has ended (410 Gone)"
+    if outcome.status in _PLEASE_WAIT and outcome.retry_after_s is not None:
+        feed.not_before = now + timedelta(seconds=min(outcome.retry_after_s, MOST_WAIT_S))
+
+
+def _note_success(feed: Feed, outcome: Outcome, now: datetime) -> int:
+    document, parsed = outcome.document, outcome.parsed
+    if document is None:
+        return 0
+    feed.last_error, feed.failures, feed.not_before, feed.gone_at = "", 0, None, None
+    feed.etag, feed.modified = document.etag or feed.etag, document.modified or feed.modified
+    if parsed is None:
+        return 0
+    feed.etag, feed.modified = document.etag, document.modified
+    feed.title = parsed.title or feed.title
+    feed.site_url = parsed.site_url or feed.site_url
+    feed.interval_s = interval_s(
+        every_s=settings.FETCH_EVERY_S, ttl_s=parsed.ttl_s, max_age_s=min(document.max_age_s, DAY_S)
+    )
+    return keep_entries(feed, parsed.items, now)
+
+
+def keep_entries(feed: Feed, items: list[Item], now: datetime) -> int:
+    """Store what is new, and what was edited; hand out what is new; how much that is."""
+    known = {
+        guid: (pk, digest)
+        for pk, guid, digest in Entry.objects.filter(feed=feed, guid__in=[item.guid for item in items]).values_list(
+            "pk", "guid", "digest"
+        )
+    }
+    unknown = [item for item in items if item.guid not in known]
+    renamed = _renamed(feed, items, unknown)
+    fresh = [item for item in unknown if item.guid not in renamed]
+    edited = {known[item.guid][0]: item for item in items if known.get(item.guid, (0, item.digest))[1] != item.digest}
+    edited |= {renamed[item.guid]: item for item in unknown if item.guid in renamed}
+    for pk, item in edited.items():
+        Entry.objects.filter(pk=pk).update(**_columns(item))
+    last = Entry.objects.filter(feed=feed).order_by("-pk").values_list("pk", flat=True).first() or 0
+    Entry.objects.bulk_create(
+        # The feed's first article is its newest: it gets the greatest id.
+        [Entry(feed=feed, published=item.published, fetched_at=now, **_columns(item)) for item in reversed(fresh)],
+        ignore_conflicts=True,
+    )
+    stored = _stored_since(feed, last) if fresh else {}
+    if stored:
+        hand_out(feed.pk, after=last)
+    texts = [(stored[item.guid], item) for item in fresh if item.guid in stored]
+    search.index((pk, item.title, item.text) for pk, item in (*texts, *edited.items()))
+    return len(stored)
+
+
+def _stored_since(feed: Feed, last: int) -> dict[str, int]:
+    return dict(Entry.objects.filter(feed=feed, pk__gt=last).values_list("guid", "pk"))
+
+
+def _columns(item: Item) -> dict[str, str]:
+    return {
+        "guid": item.guid,
+        "title": item.title,
+        "link": item.link,
+        "author": item.author,
+        "summary": item.summary,
+        "content": item.content,
+        "digest": item.digest,
+    }
+
+
+def _renamed(feed: Feed, items: list[Item], unknown: list[Item]) -> dict[str, int]:
+    """Which of the ``unknown`` are entries that only changed their id, by the id they have now.
+
+    An article is an old one if it has the same title, link and text, or title and date, as one whose id the feed does
+    not have any more. If no id is known, a site has changed them all at once: then the same title and link are enough.
+    """
+    if not unknown:
+        return {}
+    are_all_new = len(unknown) == len(items) > 1
+    titles = [item.title for item in unknown]
+    gone = Entry.objects.filter(feed=feed, title__in=titles).exclude(guid__in=[item.guid for item in items])
+    by_place: dict[tuple[str, str], int] = {}
+    by_digest: dict[str, int] = {}
+    by_date: dict[tuple[str, datetime], int] = {}
+    for pk, title, link, digest, published in gone.values_list("pk", "title", "link", "digest", "published"):
+        by_place[title, link] = pk
+        by_digest[digest] = pk
+        by_date[title, published] = pk
+    found: dict[str, int] = {}
+    for item in unknown:
+        pk = (
+            by_digest.get(item.digest)
+            or by_date.get((item.title, item.published))
+            or (by_place.get((item.title, item.link)) if are_all_new and item.link else None)
+        )
+        if pk is not None and pk not in found.values():
+            found[item.guid] = pk
+    return found
+
+
+def _remember(feed: Feed, outcome: Outcome, added: int, now: datetime) -> None:
+    status = outcome.document.status if outcome.document else outcome.status
+    Fetch.objects.create(feed=feed, at=now, status=status, took_ms=outcome.took_ms, added=added, error=feed.last_error)
+    kept = Fetch.objects.filter(feed=feed).values_list("pk", flat=True)[HISTORY_LENGTH : HISTORY_LENGTH + 100]
+    if old := list(kept):
+        Fetch.objects.filter(pk__in=old).delete()
