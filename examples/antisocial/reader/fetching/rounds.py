@@ -104,7 +104,8 @@ class _Round:
             if time.monotonic() > self._ends:
                 return
             outcome = await self._fetch(feed)
-            self._added += await sync_to_async(record)(outcome, now=timezone.now(), chance=random.random())  # noqa: S311
+            added = await sync_to_async(record)(outcome, now=timezone.now(), chance=random.random())  # noqa: S311
+            self._added += added  # not in one line: another server's would be lost while this waits
             self._fetched += 1
             self._claimed.discard(feed.pk)
             logger.info("%s: %s", feed.url, outcome.error or "fetched")
