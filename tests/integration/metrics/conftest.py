@@ -1,4 +1,4 @@
-"""One pawld with an app under load, and one Prometheus that scrapes it, for all tests of the folder's modules."""
+"""One pawld with an app under load, and one Prometheus that scrapes it, for all tests of a module."""
 
 from __future__ import annotations
 

@@ -82,7 +82,6 @@ def test_a_crash_is_counted(scraped: Scraped) -> None:
     scraped.prometheus.becomes(crashes, 0)
     os.kill(scraped.pawl.instances("shop")[0]["pid"], signal.SIGKILL)
     scraped.prometheus.becomes(crashes, 1)
-    eventually(lambda: scraped.pawl.get("/healthz", "shop")[0] == 200)
     scraped.prometheus.becomes('sum(pawl_instance_restarts_total{app="shop"})', 1)
 
 
