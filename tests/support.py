@@ -211,11 +211,11 @@ def repository(path: Path, source: Path | None = None) -> Repository:
 
 
 @contextmanager
-def running(path: Path) -> Iterator[Pawl]:
-    """A home with its pawld up; everything of it is ended afterwards."""
+def running(path: Path, *arguments: str) -> Iterator[Pawl]:
+    """A home with its pawld up (``arguments`` are of ``pawl up``); everything of it is ended afterwards."""
     pawl = Pawl(path)
     try:
-        pawl.up()
+        pawl.up(*arguments)
         yield pawl
     finally:
         pawl.destroy()

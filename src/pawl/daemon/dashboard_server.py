@@ -104,7 +104,10 @@ class DashboardServer:
             from pawl.dashboard.sessions import Sessions
 
             sessions = Sessions(self._pawld.home.dashboard_key)
-            self._dashboard = Dashboard(PawldPlace(self._pawld), sessions, renderer=Renderer(host=socket.gethostname()))
+            self._dashboard = Dashboard(
+                PawldPlace(self._pawld), sessions, renderer=Renderer(host=socket.gethostname()),
+                more=[self._pawld.metrics.route()],
+            )  # fmt: skip
         return self._dashboard
 
 

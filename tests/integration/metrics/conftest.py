@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.metrics.metrics_rig import Prometheus, on_a_port, prometheus
-from tests.support import Pawl, Repository, repository, running
+from tests.integration.metrics.metrics_rig import Prometheus, prometheus
+from tests.support import Pawl, Repository, free_port, repository, running
 
 SHOP = Path(__file__).parents[2] / "apps" / "shop"
 _TOML = """app = "shop"
@@ -37,10 +37,10 @@ class Scraped:
 def scraped() -> Iterator[Scraped]:
     path = Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp"))
     try:
+        port = free_port()
         with (
-            running(path / "home") as pawl,
-            on_a_port(pawl) as port,
-            prometheus(_made(path / "prometheus"), port) as found,
+            running(path / "home", "--dashboard-port", str(port)) as pawl,
+            prometheus(path / "prometheus", port) as found,
         ):
             shop = repository(path / "shop", SHOP)
             shop.commit("Answer quickly", pawl__toml=_TOML, FAULTS='{"usual_s": 0.02}')
@@ -50,8 +50,3 @@ def scraped() -> Iterator[Scraped]:
             yield Scraped(pawl, shop, found)
     finally:
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _made(path: Path) -> Path:
-    path.mkdir()
-    return path

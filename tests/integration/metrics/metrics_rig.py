@@ -8,14 +8,12 @@ import os
 import shutil
 import socket
 import subprocess
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -64,35 +62,6 @@ def scrape(pawl: Pawl) -> tuple[int, str, str]:
         return answer.status, answer.headers["content-type"], answer.read().decode()
     finally:
         connection.close()
-
-
-@contextmanager
-def on_a_port(pawl: Pawl) -> Iterator[int]:
-    """The API's ``/metrics`` on a port of loopback, which is all that Prometheus can ask."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            try:
-                status, kind, text = scrape(pawl)
-            except OSError:  # pawld is down
-                status, kind, text = 503, "text/plain", ""
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +115,7 @@ def _labels(metric: dict[str, str]) -> str:
 def prometheus(folder: Path, port: int) -> Iterator[Prometheus]:
     """One that scrapes a port of loopback every second."""
     own, binary = free_port(), program("prometheus")
+    folder.mkdir()
     (folder / "prometheus.yml").write_text(_CONFIG.format(port=port, every=SCRAPED_EVERY_S))
     with (folder / "log").open("wb") as log, subprocess.Popen(
         [binary, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",

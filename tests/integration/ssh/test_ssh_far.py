@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,20 +12,10 @@ import pytest
 
 from pawl.client.far import Far, Link
 from pawl.errors import PawlError, Unreachable, UsageError
-from tests.integration.ssh.ssh_rig import HOST, Server, sshd
+from tests.integration.ssh.ssh_rig import HOST, Server
 from tests.support import free_port
 
 ANSWER = json.dumps({"url": "http://127.0.0.1:8090/open/t-0_k", "port": 8090, "path": "/open/t-0_k"})
-
-
-@pytest.fixture(scope="module")
-def machine() -> Iterator[Server]:
-    path = Path(tempfile.mkdtemp(prefix="ps-", dir="/tmp"))
-    try:
-        with sshd(path / "sshd") as found:
-            yield found
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture
