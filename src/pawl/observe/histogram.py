@@ -19,6 +19,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import mul
 
 from pawl.observe import lanes
@@ -75,17 +76,15 @@ class Histogram:
 
         ``share`` is 0..1; 0 gives the least, 1 the greatest.
         """
-        counts = lanes.counted(self.buckets)
-        total = sum(counts)
-        if not total:
-            return None
-        rank = max(1, math.ceil(share * total))
-        seen = 0
-        for bucket, count in enumerate(counts):
-            seen += count
-            if seen >= rank:
-                return edge(bucket) * _MIDDLE
-        raise AssertionError("a rank lies within the total")
+        return self.quantiles(share)[0]
+
+    def quantiles(self, *shares: float) -> list[float | None]:
+        """:meth:`quantile` of each share, for little more than the price of one."""
+        below = list(accumulate(lanes.counted(self.buckets)))
+        if not below:
+            return [None] * len(shares)
+        ranks = [max(1, math.ceil(share * below[-1])) for share in shares]
+        return [_EDGES[bisect_left(below, rank)] * _MIDDLE for rank in ranks]
 
     def above(self, value_s: float) -> int:
         """How many times lie beyond the bucket that holds ``value_s``, that is at or after :func:`edge_after` it."""

@@ -23,8 +23,9 @@ from collections.abc import Iterable, Mapping
 
 _BITS = 64
 _BYTES = 8
-_HEAD = struct.Struct("<HHB")  # the first counter, how many, bytes of each
-HEAD_BYTES = _HEAD.size
+HEAD = struct.Struct("<HHB")  # the first counter, how many, bytes of each
+HEAD_BYTES = HEAD.size
+_CODES = {2: "H", 4: "I", 8: "Q"}
 
 
 def of(counts: Iterable[int]) -> int:
@@ -40,10 +41,10 @@ def of_counts(counts: Mapping[int, int]) -> int:
     return of(values)
 
 
-def counted(lanes: int) -> array[int]:
-    """The counters, up to the last that is not 0."""
-    width = -(-lanes.bit_length() // _BITS)
-    return array("Q", lanes.to_bytes(width * _BYTES, "little"))
+def counted(lanes: int, *, width: int = _BYTES) -> array[int]:
+    """The counters, up to the last that is not 0; ``width`` is the bytes of each lane: 2, 4 or 8."""
+    count = -(-lanes.bit_length() // (8 * width))
+    return array(_CODES[width], lanes.to_bytes(count * width, "little"))
 
 
 def padded(lanes: int, width: int) -> array[int]:
@@ -70,18 +71,18 @@ def pack(lanes: int) -> bytes:
     width = _BYTES
     while width and not raw[width - 1 :: _BYTES].strip(b"\0"):
         width -= 1
-    return _HEAD.pack(first, count, width) + b"".join(raw[place::_BYTES] for place in range(width))
+    return HEAD.pack(first, count, width) + b"".join(raw[place::_BYTES] for place in range(width))
 
 
 def body_bytes(head: bytes) -> int:
     """How many bytes follow a head."""
-    _, count, width = _HEAD.unpack(head)
+    _, count, width = HEAD.unpack(head)
     return int(count * width)
 
 
 def unpack(head: bytes, body: bytes, at: int) -> tuple[int, int]:
     """The counters whose packed form begins with ``head`` and goes on in ``body`` at ``at``, and the place after it."""
-    first, count, width = _HEAD.unpack(head)
+    first, count, width = HEAD.unpack(head)
     raw = bytearray(count * _BYTES)
     for place in range(width):
         raw[place::_BYTES] = body[at : at + count]

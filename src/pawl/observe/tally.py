@@ -29,6 +29,11 @@ NO_TIME = BUCKETS
 _HEAD = struct.Struct(f"<H{len(CLASSES)}I{lanes.HEAD_BYTES}s")  # key, statuses, the head of the packed latencies
 _LENGTH = struct.Struct("<H")
 _RAW = -15  # zlib: no header, no checksum
+_RLE = -9  # the same for what repeats the byte before it alone: it needs no more of a window
+_NARROW = {0: 2, 1: 2, 2: 4, 3: 4, 4: 8, 5: 8, 6: 8, 7: 8, 8: 8}
+"""The bytes of a lane to add up counts in, by the bytes of a count."""
+_MOST_NARROW = 256
+_EVEN = int.from_bytes(b"\xff\xff\xff\xff\0\0\0\0" * (len(CLASSES) // 2 + 1), "little")
 _STRIDE = 1024  # above NO_TIME, so that one integer holds a class and a bucket
 
 
@@ -122,6 +127,46 @@ def decode(data: bytes, wanted: Container[int] | None = None) -> dict[int, Tally
         buckets, at = lanes.unpack(head, counts, at)
         found[key] = Tally(lanes.of(statuses), Histogram(buckets))
     return found
+
+
+def merged_totals(rows: Iterable[bytes]) -> Tally:
+    """All that rows of one tally each come to: what merging the decoded ones gives, in a fourth of the time.
+
+    Counts of one byte are added up in lanes of two, which are a quarter as long as a :class:`Tally`'s; those of up to
+    three bytes in lanes of four. No 256 of them can spill into a neighbour.
+    """
+    even = odd = number = 0  # every second status, as counters of 64 bits
+    sums = dict.fromkeys(_NARROW.values(), 0)
+    whole = NOTHING
+    for row in rows:
+        end = _LENGTH.size + (row[0] | row[1] << 8)
+        head = zlib.decompress(row[_LENGTH.size : end], _RLE, _HEAD.size)
+        counts = zlib.decompress(row[end:], _RLE, 512)
+        if len(head) != _HEAD.size:
+            whole += merged(decode(row).values())
+            continue
+        first, count, width = lanes.HEAD.unpack_from(head, _HEAD.size - lanes.HEAD_BYTES)
+        size = _NARROW[width]
+        raw = bytearray(count * size)
+        for place in range(width):
+            raw[place::size] = counts[place * count : (place + 1) * count]
+        sums[size] += int.from_bytes(raw, "little") << 8 * size * first
+        statuses = int.from_bytes(head[_LENGTH.size : -lanes.HEAD_BYTES], "little")
+        even += statuses & _EVEN
+        odd += statuses >> 32 & _EVEN
+        number += 1
+        if number % _MOST_NARROW == 0:
+            whole += _widened(sums)
+            sums = dict.fromkeys(sums, 0)
+    halves = (lanes.padded(half, len(CLASSES) // 2 + 1) for half in (even, odd))
+    return whole + _widened(sums) + Tally(lanes.of(count for pair in zip(*halves, strict=True) for count in pair))
+
+
+def _widened(sums: Mapping[int, int]) -> Tally:
+    """The tally of latencies in narrower lanes, by their bytes."""
+    return Tally(
+        latencies=Histogram(sum(lanes.of(lanes.counted(sum_, width=size)) for size, sum_ in sums.items() if sum_))
+    )
 
 
 def _deflated(data: bytes) -> bytes:

@@ -14,8 +14,9 @@ from pawl.observe.attribution import Attribution, Tenure
 from pawl.observe.gauges import Gauge, Reading
 from pawl.observe.paths import OTHER, Known
 from pawl.observe.records import Counted
-from pawl.observe.store import names, rows, schema
+from pawl.observe.store import names, rows, schema, steps
 from pawl.observe.store.errors import translated
+from pawl.observe.store.steps import Step
 from pawl.observe.store.tidying import tidy
 from pawl.observe.tail import Position
 from pawl.observe.tally import NOTHING, Tally, decode, merged
@@ -198,6 +199,21 @@ class SignalStore:
                     for key, reading in rows.decode(schema.GAUGES, row.data).items():
                         name, _, instance = called[key].partition(_SEPARATOR)
                         yield row.began, name, instance, reading
+
+    def steps(self, app: str, began: int, ended: int, *, step_s: int) -> dict[int, Step]:
+        """All that is known of an app in each step of the span, by when it began; one pass over all of it.
+
+        ``began`` is a multiple of ``step_s``, which is one of ``LEVELS[0].width_s``.
+        """
+        levels = [level for level in schema.LEVELS if step_s % level.width_s == 0]
+        with self._reading() as db:
+            apps = self._names.find("app", app), self._names.find("app", "")
+            called = {
+                number: (name, instance)
+                for number, full in self._names.all("gauge").items()
+                for name, _, instance in [full.partition(_SEPARATOR)]
+            }
+            return steps.read(db, apps, called, began, ended, step_s=step_s, levels=levels)
 
     def releases(self, app: str, began: int, ended: int) -> dict[str, Tally]:
         """The releases that served the app in the span, with what they served."""
