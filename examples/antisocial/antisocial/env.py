@@ -97,3 +97,27 @@ def database(url: str, data: Path) -> dict[str, object]:
         }
     # The URL may hold a password: only its scheme is said.
     raise ImproperlyConfigured(f"DATABASE_URL must begin with sqlite:// or postgresql://, not {parts.scheme!r}")
+
+
+def mail(url: str) -> dict[str, object]:
+    """Django's settings of the mail server at ``url``; without one, mail is written to the log.
+
+    ``smtp://user:password@host:587`` begins in plain text and then encrypts, ``smtps://`` encrypts from the start, and
+    ``smtp+plain://`` does not, for a server on this machine.
+    """
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}
+    parts = urlsplit(url)
+    ports = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
+    if parts.scheme not in ports or not parts.hostname:
+        raise ImproperlyConfigured(f"EMAIL_URL must be smtp://user:password@host:port, not {parts.scheme}://…")
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or ports[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp",
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+        "EMAIL_TIMEOUT": 10,
+    }

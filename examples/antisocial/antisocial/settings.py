@@ -26,6 +26,9 @@ FETCH_HOST_PAUSE_S = 1.0
 FETCH_ALLOW_NETWORKS = env.networks(os.environ, "FETCH_ALLOW_NETWORKS")
 PARSE_PROCESSES = env.whole_number(os.environ, "PARSE_PROCESSES", 2)
 
+LOOK_FOR_NEWS_S = env.positive_int(os.environ, "LOOK_FOR_NEWS_S", 30)
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # reader apps mark thousands of entries in one call
+
 # The proxy terminates TLS and is the only one who can reach the socket, so its word is taken.
 ALLOWED_HOSTS = env.words(os.environ, "ALLOWED_HOSTS", ".localhost,localhost,127.0.0.1")
 CSRF_TRUSTED_ORIGINS = env.words(os.environ, "CSRF_TRUSTED_ORIGINS")
@@ -35,9 +38,14 @@ CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = env.flag(os.environ, "SECURE_COOKIE
 
 # One reader and no accounts: whoever reaches it is that reader.
 SOLO = env.flag(os.environ, "SOLO")
-LOGIN_URL = "login"
+LOGIN_URL = "reader:login"
 LOGIN_REDIRECT_URL = "reader:stream"
-LOGOUT_REDIRECT_URL = "login"
+LOGOUT_REDIRECT_URL = "reader:login"
+SESSION_COOKIE_AGE = 90 * 86400
+# Without accounts, the first visitor makes one, whether or not others may.
+SIGN_UP_CLOSED = env.flag(os.environ, "SIGN_UP_CLOSED")
+FIRST_USER, FIRST_PASSWORD = os.environ.get("FIRST_USER", ""), os.environ.get("FIRST_PASSWORD", "")
+PASSWORD_RESET_TIMEOUT = 86400
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -83,6 +91,8 @@ TEMPLATES = [
 ]
 
 DATABASES = {"default": env.database(os.environ.get("DATABASE_URL", ""), DATA) | {"CONN_MAX_AGE": 60}}
+vars().update(env.mail(os.environ.get("EMAIL_URL", "")))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("EMAIL_FROM") or "antisocial@localhost"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Collected beside the code: each release has its own manifest, and what it links to goes and comes with it.

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 from django import forms
+from django.contrib.auth.forms import BaseUserCreationForm
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
 
+from reader import opml
 from reader.models import URL_LENGTH
 from reader.text import feed_url
 
@@ -27,3 +31,49 @@ class SubscribeForm(forms.Form):
         if len(url) > URL_LENGTH:
             raise ValidationError(NOT_AN_ADDRESS)
         return url
+
+
+class ImportForm(forms.Form):
+    """An OPML file, or a zip that holds one; ``outlines`` are its feeds once it is valid."""
+
+    file = forms.FileField(
+        label="OPML file of another reader, or a zip with it",
+        widget=forms.FileInput(attrs={"accept": ".opml,.xml,.zip"}),
+        error_messages={"required": "Choose a file first."},
+    )
+    outlines: list[opml.Outline]
+
+    def clean_file(self) -> UploadedFile:
+        file = self.cleaned_data["file"]
+        try:
+            self.outlines = opml.read(file)
+        except opml.OpmlError as error:
+            raise ValidationError(str(error)) from error
+        return file
+
+
+class SignUpForm(BaseUserCreationForm):
+    """A new account."""
+
+    class Meta:
+        model = User
+        fields = ["username", "email"]
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].help_text = "Letters, digits and . @ + - _"
+        self.fields["email"].help_text = "For a forgotten password, and for nothing else. It may be left out."
+
+    def clean_username(self) -> str:
+        name = self.cleaned_data["username"]
+        if User.objects.filter(username__iexact=name).exclude(pk=self.instance.pk).exists():
+            raise ValidationError("This name is taken.")
+        return name
+
+
+class AccountForm(forms.ModelForm):
+    """What can be changed of an account."""
+
+    class Meta:
+        model = User
+        fields = ["email"]

@@ -132,9 +132,39 @@ class State(models.Model):
             models.Index(
                 fields=["user", "feed", "-published", "-entry"], condition=Q(read_at=None), name="unread_of_feed"
             ),
+            models.Index(fields=["user", "entry"], condition=Q(read_at=None), name="unread_by_arrival"),
             models.Index(fields=["user", "-read_at"], condition=Q(read_at__isnull=False), name="read_of_late"),
             models.Index(fields=["user", "-starred_at"], condition=Q(starred_at__isnull=False), name="starred"),
         ]
 
     def __str__(self) -> str:
         return f"{self.user_id}: {self.entry_id}"
+
+
+class AppPassword(models.Model):
+    """What a reader app logs in with for its user: a hundred random bits, of which the hash is kept."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="app_passwords")
+    name = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, unique=True)
+    created = models.DateTimeField(auto_now_add=True)
+    last_used = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FailedLogin(models.Model):
+    """A failed attempt to log in, of the last minutes; ``key`` says whose, as ``reader.limits`` hashes it."""
+
+    key = models.CharField(max_length=64)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["key", "at"], name="failed_of_late")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S}"

@@ -34,6 +34,11 @@ def after(states: QuerySet[State], published: datetime, entry_id: int) -> QueryS
     return states.filter(Q(published__lt=published) | Q(published=published, entry__lt=entry_id))
 
 
+def starred_after(states: QuerySet[State], starred_at: datetime, entry_id: int) -> QuerySet[State]:
+    """What follows the entry with this time and id among the starred ones."""
+    return states.filter(Q(starred_at__lt=starred_at) | Q(starred_at=starred_at, entry__lt=entry_id))
+
+
 def count_unread(user: User) -> int:
     """How many entries ``user`` has not read."""
     return State.objects.filter(user=user, read_at=None).count()

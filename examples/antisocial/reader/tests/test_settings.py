@@ -79,6 +79,26 @@ class EnvironmentTests(SimpleTestCase):
         )
 
 
+class MailTests(SimpleTestCase):
+    def test_without_a_server_mail_goes_to_the_log(self) -> None:
+        self.assertIn("console", env.mail("")["EMAIL_BACKEND"])
+
+    def test_a_server_is_reached_by_its_url(self) -> None:
+        found = env.mail("smtp://ada:p%40ss@mail.example.org")
+        self.assertEqual(
+            (found["EMAIL_HOST"], found["EMAIL_PORT"], found["EMAIL_USE_TLS"]), ("mail.example.org", 587, True)
+        )
+        self.assertEqual((found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]), ("ada", "p@ss"))
+        found = env.mail("smtps://mail.example.org")
+        self.assertEqual((found["EMAIL_PORT"], found["EMAIL_USE_SSL"], found["EMAIL_USE_TLS"]), (465, True, False))
+        self.assertEqual(env.mail("smtp+plain://localhost:2525")["EMAIL_PORT"], 2525)
+
+    def test_another_url_is_refused_without_saying_the_password(self) -> None:
+        with self.assertRaises(ImproperlyConfigured) as caught:
+            env.mail("http://ada:secret@mail.example.org")
+        self.assertNotIn("secret", str(caught.exception))
+
+
 class QueueTests(SimpleTestCase):
     def test_messages_go_through_a_folder_in_order_and_leave_nothing_behind(self) -> None:
         register()
