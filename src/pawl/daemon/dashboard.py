@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+import msgspec
+
+from pawl.daemon import incidents
 from pawl.daemon.pawld import Pawld
 from pawl.daemon.streams import lines_between
 from pawl.engines.base import InstanceView
@@ -55,6 +58,16 @@ class PawldPlace:
 
     def roll_back(self, app: str, *, asked_by: str) -> str:
         return self._pawld.deploys.roll_back(app, to=None, asked_by=asked_by)
+
+    def learn(self, deploy: str, text: str, *, by: str) -> None:
+        view = self._pawld.ledger.deploy(deploy)
+        if view is None:
+            raise UsageError(f"no deploy '{deploy[:40]}'")
+        try:
+            request = msgspec.convert({"text": text, "asked_by": by}, type=incidents.LessonRequest)
+        except msgspec.ValidationError as error:
+            raise UsageError("what was learned cannot be kept", why=str(error)) from error
+        incidents.learned(self._pawld, view, request)
 
     def keep(self, deploy: str, *, asked_by: str) -> None:
         raise UsageError(f"deploy {deploy} cannot be kept by hand")

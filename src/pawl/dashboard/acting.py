@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from pawl.dashboard.pages.rows import title_of
-from pawl.dashboard.visit import Visit
+from pawl.dashboard.visit import Visit, form
 from pawl.errors import UsageError
 from pawl.ledger.records import DeployView
 
@@ -52,6 +52,14 @@ async def do(visit: Visit, request: Request) -> Response:
         visit.place.keep(deploy.id, asked_by=ASKED_BY)
         return RedirectResponse(f"/deploys/{deploy.id}", 303)
     return RedirectResponse(f"/deploys/{visit.place.roll_back(deploy.app, asked_by=ASKED_BY)}", 303)
+
+
+async def learn(visit: Visit, request: Request) -> Response:
+    """Keep what was learned from a deploy, and show it there."""
+    deploy = visit.deploy(request.path_params["deploy"])
+    sent = await form(request)
+    visit.place.learn(deploy.id, sent.get("text", "").replace("\r\n", "\n"), by=sent.get("by", "").strip() or ASKED_BY)
+    return RedirectResponse(f"/deploys/{deploy.id}#after-h", 303)
 
 
 def _refuse_what_is_not_offered(visit: Visit, deploy: DeployView, action: str) -> None:

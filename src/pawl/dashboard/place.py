@@ -55,6 +55,13 @@ class Place(Protocol):
             UsageError: there is nothing to go back to.
         """
 
+    def learn(self, deploy: str, text: str, *, by: str) -> None:
+        """Keep what somebody learned from a deploy.
+
+        Raises:
+            UsageError: it says nothing, or is longer than a page.
+        """
+
     def keep(self, deploy: str, *, asked_by: str) -> None:
         """End the watch over a change and keep it, for somebody has decided so.
 

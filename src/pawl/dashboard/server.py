@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import tzinfo
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pawl.dashboard import acting, security
 from pawl.dashboard.clocks import Clock, zone
+from pawl.dashboard.evidence import Courses
 from pawl.dashboard.live import Hub, Stream
 from pawl.dashboard.pages import app as app_page
 from pawl.dashboard.pages import deploy as deploy_page
@@ -25,6 +27,7 @@ from pawl.dashboard.rendering import Renderer
 from pawl.dashboard.sessions import SESSION_S, Sessions
 from pawl.dashboard.visit import Visit
 from pawl.errors import PawlError, UsageError
+from pawl.ledger.observations import Observation
 
 log = logging.getLogger(__name__)
 Page = Callable[[Visit, Request], Awaitable[Response]]
@@ -43,11 +46,12 @@ class Dashboard:
         self._place = place
         self._clock = clock
         self._pulses = Pulses(place, clock=clock)
+        self._courses = Courses()
         self._renderer = renderer
         self._more = more
         self._unfollow = [
             place.ledger.subscribe(lambda item: self.hub.wake("home", f"app:{item.app}", f"deploy:{item.deploy}")),
-            place.on_look(lambda deploy, _at, _seen: self.hub.wake(f"deploy:{deploy.partition(':')[0]}")),
+            place.on_look(self._looked),
         ]
 
     def application(self) -> ASGIApp:
@@ -59,7 +63,10 @@ class Dashboard:
             ("/deploys/{deploy}/{action}", acting.confirm),
             ("/live", self._live),
         ]
-        doing: list[tuple[str, Page]] = [("/deploys/{deploy}/{action}", acting.do)]
+        doing: list[tuple[str, Page]] = [
+            ("/deploys/{deploy}/learn", acting.learn),
+            ("/deploys/{deploy}/{action}", acting.do),
+        ]
         routes: list[BaseRoute] = [
             Route("/open/{token}", self._offer, methods=["GET"]),
             Route("/open/{token}", self._open, methods=["POST"]),
@@ -82,9 +89,15 @@ class Dashboard:
         self.sessions.revoke()
         self.hub.close()
 
+    def _looked(self, deploy: str, _at: str, seen: Observation) -> None:
+        self._courses.add(deploy, seen)
+        self.hub.wake(f"deploy:{deploy.partition(':')[0]}")
+
     def _visit(self, request: Request) -> Visit:
-        where = zone(request.cookies.get("tz"))
-        return Visit(self._place, self._pulses, self._renderer, Clock(self._clock(), where))
+        return self._at(zone(request.cookies.get("tz")))
+
+    def _at(self, where: tzinfo | None) -> Visit:
+        return Visit(self._place, self._pulses, self._courses, self._renderer, Clock(self._clock(), where))
 
     def _seen(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         """A page for those with a session; whatever goes wrong is a page too."""
@@ -118,25 +131,22 @@ class Dashboard:
     async def _live(self, visit: Visit, request: Request) -> Response:
         subject = request.query_params.get("page", "")
         kind, _, name = subject.partition(":")
-        place, pulses, renderer, where = self._place, self._pulses, self._renderer, visit.clock.where
-
-        def fresh() -> Visit:
-            return Visit(place, pulses, renderer, Clock(self._clock(), where))
+        where = visit.clock.where
 
         async def home() -> dict[str, str]:
-            now = fresh()
+            now = self._at(where)
             return home_page.fragments(now, await home_page.values(now))
 
         async def app() -> dict[str, str]:
-            now = fresh()
-            view = place.ledger.app(name)
+            now = self._at(where)
+            view = self._place.ledger.app(name)
             if view is None:
                 raise LookupError(name)
             return app_page.fragments(now, await app_page.values(now, view))
 
         async def deploy() -> dict[str, str]:
-            now = fresh()
-            view = place.ledger.deploy(name)
+            now = self._at(where)
+            view = self._place.ledger.deploy(name)
             if view is None:
                 raise LookupError(name)
             return deploy_page.fragments(now, await deploy_page.values(now, view))
@@ -146,7 +156,7 @@ class Dashboard:
             raise HTTPException(404, "Nothing of that name moves.")
         render, every_s = found
         return _Streamed(
-            Stream(self.hub, f"{subject}|{where or ''}", render, every_s=every_s, build=renderer.assets.build)
+            Stream(self.hub, f"{subject}|{where or ''}", render, every_s=every_s, build=self._renderer.assets.build)
         )
 
     # Coming in

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pawl.dashboard.clocks import Clock
+from pawl.dashboard.evidence import Courses
 from pawl.dashboard.place import Place
 from pawl.dashboard.pulse import Pulses
 from pawl.dashboard.rendering import Renderer
@@ -26,6 +27,7 @@ class Visit:
 
     place: Place
     pulses: Pulses
+    courses: Courses
     renderer: Renderer
     clock: Clock
 

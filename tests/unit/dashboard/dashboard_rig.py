@@ -16,7 +16,7 @@ from pawl.dashboard.server import Dashboard
 from pawl.dashboard.sessions import Sessions
 from pawl.engines.base import InstanceView
 from pawl.errors import UsageError
-from pawl.ledger.events import AppCreated, DeployEnded, DeployQueued, StageBegan, StageEnded, Switched
+from pawl.ledger.events import AppCreated, DeployEnded, DeployQueued, Learned, StageBegan, StageEnded, Switched
 from pawl.ledger.memory import MemoryLedger
 from pawl.ledger.observations import Observation
 from pawl.model import Commit, DeployKind, Outcome, Stage
@@ -75,6 +75,12 @@ class FakePlace:
     def roll_back(self, app: str, *, asked_by: str) -> str:
         self.asked.append(("roll back", app, asked_by))
         return "d1"
+
+    def learn(self, deploy: str, text: str, *, by: str) -> None:
+        if not text.strip():
+            raise UsageError("there is nothing in what was learned")
+        app = next(one.app for one in [self.ledger.deploy(deploy)] if one)
+        self.ledger.append(Learned(text=text, by=by), app=app, deploy=deploy)
 
     def keep(self, deploy: str, *, asked_by: str) -> None:
         self.asked.append(("keep", deploy, asked_by))

@@ -34,6 +34,7 @@ async def values(visit: Visit, view: AppView) -> dict[str, Any]:
         "live_deploy": live,
         "now": pulse.now,
         "trouble": pulse.trouble,
+        "incidents": [one for one in place.ledger.incidents(view.name, limit=200) if one.closed_at is None],
         "instances": instances,
         "health": health_of(place, view.name, instances),
         "running": deploy_rows(place.ledger, unfinished, app=view.name),

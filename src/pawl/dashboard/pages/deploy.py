@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pawl.dashboard import acting
+from pawl.dashboard import acting, charts, evidence
 from pawl.dashboard.pages import beside, stories
 from pawl.dashboard.pages.rows import VERDICT_TONES, title_of, tone_of
 from pawl.dashboard.pages.waterfall import unix, waterfall
 from pawl.dashboard.visit import Visit
-from pawl.ledger.events import MigrationsFound, RestoredWatched, SwitchedBack, VerdictReached
+from pawl.ledger.events import Learned, MigrationsFound, RestoredWatched, SwitchedBack, VerdictReached
 from pawl.ledger.observations import Observation
-from pawl.ledger.records import DeployView, Recorded
+from pawl.ledger.records import DeployView, IncidentView, Recorded
 from pawl.model import Stage
 
 _LOG_BEFORE_S, _LOG_AFTER_S, _LOG_MOST = 15.0, 45.0, 300
@@ -67,6 +68,9 @@ async def values(visit: Visit, deploy: DeployView) -> dict[str, Any]:
     seen = _seen(visit, deploy, events)
     return {
         "deploy": deploy,
+        "incidents": _incidents(visit, deploy),
+        "lessons": [(one.at, one.event) for one in events if isinstance(one.event, Learned)],
+        "evidence": _evidence(visit, deploy, seen),
         "title": title_of(deploy),
         "tone": tone_of(deploy),
         "waterfall": waterfall(deploy, now=visit.clock.now),
@@ -113,6 +117,31 @@ def _seen(visit: Visit, deploy: DeployView, events: Sequence[Recorded]) -> Seen 
             verdict = item.event
             return Seen(verdict.observation, item.at, False, str(verdict.stage), verdict.acts, verdict.note)
     return None
+
+
+def _evidence(visit: Visit, deploy: DeployView, seen: Seen | None) -> Markup:
+    """How the evidence ran, drawn."""
+    if seen is None:
+        return Markup("")
+    found = evidence.chart(
+        seen.observation.path or visit.courses.of(deploy.id), began=unix(seen.at) - seen.observation.elapsed_s,
+        duration_s=seen.observation.duration_s, log_threshold=seen.observation.log_threshold,
+    )  # fmt: skip
+    if found is None:
+        return Markup("")
+    return Markup(charts.figure(found, zone=visit.clock.where))  # noqa: S704 - charts escapes every text
+
+
+def _incidents(visit: Visit, deploy: DeployView) -> list[tuple[IncidentView, str]]:
+    """The incidents that the deploy caused, ended or happened in, oldest first."""
+    return [
+        (
+            item,
+            "caused" if item.caused_by == deploy.id else "ended" if item.fixed_by == deploy.id else "happened during",
+        )
+        for item in reversed(visit.place.ledger.incidents(deploy.app, limit=None))
+        if deploy.id in (item.caused_by, item.fixed_by, *item.deploys)
+    ]
 
 
 def _after(visit: Visit, deploy: DeployView) -> list[Recorded]:

@@ -51,6 +51,15 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
         f"{e.instance} of release {e.release} grew to {size(e.rss_bytes)}, its limit is {size(e.limit_bytes)}"
     ),
     "instance_replaced": lambda e: f"{e.instance} of release {e.release} was replaced: {e.reason}",
+    "incident_opened": lambda e: (
+        f"incident {e.incident} began: {e.title}" + (f", caused by {e.caused_by}" if e.caused_by else "")
+    ),
+    "incident_closed": lambda e: (
+        f"incident {e.incident} ended"
+        + (f", fixed by {e.fixed_by}" if e.fixed_by else "")
+        + (f": {e.note}" if e.note else "")
+    ),
+    "learned": lambda e: f"learned{_by(e.by)}: {e.text}",
     "deploy_queued": lambda e: (
         f"{e.deploy_kind} of {e.release} was asked for{_by(e.asked_by)}" + (f": {e.commit.title}" if e.commit else "")
     ),
