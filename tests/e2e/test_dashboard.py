@@ -145,7 +145,7 @@ def test_a_page_moves_while_a_deploy_goes_on(app: App, browser: Browser) -> None
         app.deploy()
         seen = ""
         while "Say 2" not in seen or ">kept<" not in seen:
-            seen = json.dumps(next(fragments).get("deploys", ""))
+            seen = json.dumps(next(fragments).get("part-deploys", ""))
 
 
 def test_logs_around_the_switch_are_shown_and_secrets_are_not(app: App, machine: Pawl, browser: Browser) -> None:

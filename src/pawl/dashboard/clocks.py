@@ -10,6 +10,9 @@ from markupsafe import Markup
 
 from pawl.words import duration
 
+LEAST_S = 5.0
+"""What is younger than this is now."""
+
 
 @lru_cache(64)
 def zone(name: str | None) -> ZoneInfo | None:
@@ -46,11 +49,23 @@ class Clock:
             text = f"{there.day} {there.strftime('%b %Y' if there.year != today.year else '%b')} {text}"
         return self._time(at, text)
 
+    def local(self, at: float) -> str:
+        """A time to the minute, as a form's field holds it: without its zone."""
+        return self._there(at).strftime("%Y-%m-%dT%H:%M")
+
     def ago(self, at: str | float | None) -> Markup:
-        """How long ago, in its two largest units; the page's script keeps it true."""
+        """How long ago; the page's script keeps it true."""
+        return self._age(at, css="ago", suffix=" ago")
+
+    def lasting(self, at: str | float | None) -> Markup:
+        """How long it has lasted since; the page's script keeps it true."""
+        return self._age(at, css="lasting", suffix="")
+
+    def _age(self, at: str | float | None, *, css: str, suffix: str) -> Markup:
         if at is None or at == "":
             return Markup("")
-        return self._time(at, since(self.now - self._there(at).timestamp()), css="ago")
+        seconds = self.now - self._there(at).timestamp()
+        return self._time(at, since(seconds) + suffix if seconds >= LEAST_S else "now" if suffix else "0 s", css=css)
 
     def _time(self, at: str | float, text: str, *, css: str = "") -> Markup:
         there = self._there(at)
@@ -66,13 +81,11 @@ class Clock:
 
 
 def since(seconds: float) -> str:
-    """A past span in words, coarse so that it stays true for a while.
+    """A past span in its two largest units at the most, coarse so that it stays true for a while.
 
     >>> since(2), since(59), since(150), since(7300), since(200_000)
-    ('now', '55 s', '2 min', '2 h 1 min', '2 d 7 h')
+    ('0 s', '55 s', '2 min', '2 h 1 min', '2 d 7 h')
     """
-    if seconds < 5:
-        return "now"
     if seconds < 60:
         return f"{int(seconds // 5 * 5)} s"
     if seconds < 3600:

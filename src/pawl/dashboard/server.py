@@ -20,7 +20,10 @@ from pawl.dashboard.evidence import Courses
 from pawl.dashboard.live import Hub, Stream
 from pawl.dashboard.pages import app as app_page
 from pawl.dashboard.pages import deploy as deploy_page
+from pawl.dashboard.pages import graphed
 from pawl.dashboard.pages import home as home_page
+from pawl.dashboard.pages import ledger as ledger_page
+from pawl.dashboard.pages.graphed import Drawn
 from pawl.dashboard.place import Place
 from pawl.dashboard.pulse import Pulses
 from pawl.dashboard.rendering import Renderer
@@ -47,6 +50,7 @@ class Dashboard:
         self._clock = clock
         self._pulses = Pulses(place, clock=clock)
         self._courses = Courses()
+        self._drawn = Drawn()
         self._renderer = renderer
         self._more = more
         self._unfollow = [
@@ -59,6 +63,9 @@ class Dashboard:
         reading: list[tuple[str, Page]] = [
             ("/", self._home),
             ("/apps/{app}", app_page.page),
+            ("/apps/{app}/graphs", graphed.part),
+            ("/apps/{app}/graphs/{file}", graphed.file),
+            ("/ledger", ledger_page.page),
             ("/deploys/{deploy}", deploy_page.page),
             ("/deploys/{deploy}/{action}", acting.confirm),
             ("/live", self._live),
@@ -97,7 +104,7 @@ class Dashboard:
         return self._at(zone(request.cookies.get("tz")))
 
     def _at(self, where: tzinfo | None) -> Visit:
-        return Visit(self._place, self._pulses, self._courses, self._renderer, Clock(self._clock(), where))
+        return Visit(self._place, self._pulses, self._courses, self._drawn, self._renderer, Clock(self._clock(), where))
 
     def _seen(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         """A page for those with a session; whatever goes wrong is a page too."""
@@ -111,7 +118,7 @@ class Dashboard:
             except HTTPException:
                 raise
             except PawlError as error:
-                status = 409 if isinstance(error, UsageError) else 500
+                status = 500 if not isinstance(error, UsageError) else 409 if request.method == "POST" else 400
                 return self._fault(request, status, error.what, error.why, error.next_step)
             except Exception:
                 log.exception("%s %s", request.method, request.url.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
@@ -18,6 +18,9 @@ from pawl.dashboard.pulse import Pulses
 from pawl.dashboard.rendering import Renderer
 from pawl.ledger.records import AppView, DeployView
 
+if TYPE_CHECKING:
+    from pawl.dashboard.pages.graphed import Drawn
+
 _MOST_FORM_BYTES = 65_536
 
 
@@ -28,6 +31,7 @@ class Visit:
     place: Place
     pulses: Pulses
     courses: Courses
+    drawn: Drawn
     renderer: Renderer
     clock: Clock
 

@@ -205,7 +205,7 @@ def test_an_event_of_the_ledger_moves_the_pages_that_show_it(place: Path) -> Non
         await until(lambda: any("The next" in text for sent in home.fragments for text in sent.values()))
         await until(lambda: any("The next" in text for sent in app.fragments for text in sent.values()))
         assert "<b>The next" not in json.dumps(home.fragments + app.fragments)
-        assert set(one.fragments[0]) == {"state", "actions", "stages", "seen", "after"}
+        assert set(one.fragments[0]) == {f"part-{name}" for name in ("state", "actions", "stages", "seen", "after")}
         rig.dashboard.revoke()  # which ends the streams too
         await asyncio.wait_for(asyncio.gather(*(follower.task for follower in followers)), 20)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from pawl.ledger.events import VerdictReached
-from pawl.ledger.observations import ExpectationAnswer, Figures, Observation
+from pawl.dashboard.pages import stories
+from pawl.dashboard.pages.ledger import KINDS
+from pawl.ledger.events import Event, IncidentClosed, IncidentOpened, Note, VerdictReached, kind_of
+from pawl.ledger.observations import ExpectationAnswer, Figures, Observation, PathPoint
 from pawl.model import Outcome
 from tests.unit.dashboard.dashboard_rig import Rig
 
@@ -146,3 +151,101 @@ def test_a_page_is_packed_where_the_browser_takes_that(rig: Rig) -> None:
     plain, packed = browser.get("/"), browser.get("/", accept_encoding="gzip, br")
     assert packed.header("content-encoding") == "gzip"
     assert len(packed.body) < len(plain.body) / 2
+
+
+def test_the_graphs_of_an_app_are_on_its_page_with_their_figures(rig: Rig) -> None:
+    rig.deployed()
+    browser = rig.browser()
+    text = browser.get("/apps/shop?span=1h").text
+    assert '<figure class="chart" id="requests">' in text
+    assert 'aria-current="true">1 h<' in text
+    (href,) = re.findall(r'href="(/apps/shop/graphs/requests\.csv[^"]*)"', text)
+    answer = browser.get(href.replace("&amp;", "&"))
+    assert answer.header("content-type").startswith("text/csv")
+    assert answer.text.startswith("time,")
+    told = json.loads(browser.get("/apps/shop/graphs/requests.json?span=1h").text)
+    assert told["id"] == "requests"
+    part = browser.get("/apps/shop/graphs?span=1h").text
+    assert part in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/apps/shop?span=2y", "/apps/shop?from=x", "/ledger?kind=nothing", "/ledger?from=2026-13-01", "/ledger?before=-1"],
+)
+def test_an_address_that_asks_for_nonsense_is_a_page_that_says_so(rig: Rig, path: str) -> None:
+    rig.deployed()
+    answer = rig.browser().get(path)
+    assert answer.status == 400
+    assert "<h1>" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/apps/shop/graphs/none.csv", "/apps/shop/graphs/requests.xls", "/apps/none/graphs"])
+def test_a_graph_that_is_not_there_is_a_page(rig: Rig, path: str) -> None:
+    rig.deployed()
+    assert rig.browser().get(path).status == 404
+
+
+def test_the_ledger_is_searched_and_what_is_found_is_text(rig: Rig) -> None:
+    rig.deployed("shop", EVIL)
+    rig.deployed("blog", "Write more")
+    browser = rig.browser()
+    assert SHOWN in browser.get("/ledger").text
+    found = browser.get("/ledger?q=write+more&app=blog&kind=deploys").text
+    assert "deploy of d20000000000 was asked for by ada: Write more" in found
+    assert "shop</a>" not in found
+    assert "Nothing like that is recorded" in browser.get("/ledger?q=nowhere").text
+    assert SHOWN in browser.get("/ledger?deploy=d1&from=2026-05-28&to=2026-05-29").text
+    assert "Nothing like that" in browser.get("/ledger?to=2026-05-27").text
+
+
+def test_the_ledger_is_paged_and_every_event_is_on_one_page(rig: Rig) -> None:
+    for number in range(150):
+        rig.place.ledger.append(Note(text=f"note {number:03}", by=""))
+    browser = rig.browser()
+    first = browser.get("/ledger").text
+    (older,) = re.findall(r'href="(/ledger\?[^"]*before[^"]*)"', first)
+    second = browser.get(older).text
+    notes = re.findall(r"note (\d{3})", first) + re.findall(r"note (\d{3})", second)
+    assert notes == [f"{number:03}" for number in reversed(range(150))]
+
+
+def test_every_kind_of_event_is_in_a_group_and_has_a_sentence() -> None:
+    kinds = {kind_of(kind) for kind in get_args(Event)}
+    assert kinds == {kind for _, names in KINDS.values() for kind in names}
+    assert kinds == set(stories._SENTENCES)
+
+
+def test_what_was_learned_is_written_down_and_shown(rig: Rig) -> None:
+    deploy = rig.deployed()
+    browser = rig.browser()
+    assert f'action="/deploys/{deploy}/learn"' in browser.get(f"/deploys/{deploy}").text
+    done = browser.post(f"/deploys/{deploy}/learn", form={"text": f"Ask first {EVIL}", "by": "Ada"})
+    assert (done.status, done.header("location")) == (303, f"/deploys/{deploy}#after-h")
+    assert f"Ask first {SHOWN}" in browser.get(f"/deploys/{deploy}").text
+    assert browser.post(f"/deploys/{deploy}/learn", form={"text": " "}).status == 409
+    assert browser.post(f"/deploys/{deploy}/learn", form={"text": "x" * 70_000}).status == 413
+
+
+def test_how_the_evidence_ran_is_drawn_with_what_takes_the_change_back(rig: Rig) -> None:
+    rig.deployed()
+    deploy = rig.deployed(outcome=None)
+    path = tuple(PathPoint(elapsed_s=float(at), log_e=at / 10, requests=at * 9) for at in range(0, 60, 5))
+    rig.place.ledger.append(VerdictReached(observation=seen(path=path), acts=False), app="shop", deploy=deploy)
+    text = rig.browser().get(f"/deploys/{deploy}").text
+    assert 'id="evidence-over-time"' in text
+    assert "takes the change back" in text
+    assert "<data>138 %</data>" in text  # 5.5 of 4
+
+
+def test_incidents_are_shown_with_the_app_and_with_the_deploy_that_caused_them(rig: Rig) -> None:
+    deploy = rig.deployed()
+    opened = IncidentOpened(incident="i1", title=EVIL, began_at=rig.clock.moment(), by="ada", caused_by=deploy)
+    rig.place.ledger.append(opened, app="shop")
+    browser = rig.browser()
+    assert SHOWN in browser.get("/apps/shop").text
+    assert "It caused <b>i1</b>" in browser.get(f"/deploys/{deploy}").text
+    closed = IncidentClosed(incident="i1", ended_at=rig.clock.moment(), by="ada", note="turned off and on")
+    rig.place.ledger.append(closed, app="shop")
+    assert SHOWN not in browser.get("/apps/shop").text
+    assert "turned off and on" in browser.get(f"/deploys/{deploy}").text

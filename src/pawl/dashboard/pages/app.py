@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pawl.dashboard.pages import graphed
 from pawl.dashboard.pages.rows import deploy_rows, health_of, ordered
 from pawl.dashboard.visit import Visit
 from pawl.ledger.records import AppView
@@ -17,7 +18,7 @@ _RELEASES = 10
 
 async def page(visit: Visit, request: Request) -> Response:
     view = visit.app(request.path_params["app"])
-    shown = await values(visit, view)
+    shown = await values(visit, view) | await graphed.values(visit, view, request)
     return visit.page(request, "app.html", {**shown, "live": f"app:{view.name}", "here": "apps"})
 
 
@@ -46,7 +47,7 @@ async def values(visit: Visit, view: AppView) -> dict[str, Any]:
 def fragments(visit: Visit, shown: dict[str, Any]) -> dict[str, str]:
     """The parts of the page that move, by the id they have in it."""
     return {
-        "now": visit.text("parts/app_now.html", shown),
-        "instances": visit.text("parts/instances.html", shown),
-        "deploys": visit.text("parts/app_deploys.html", shown),
+        "part-now": visit.text("parts/app_now.html", shown),
+        "part-instances": visit.text("parts/instances.html", shown),
+        "part-deploys": visit.text("parts/app_deploys.html", shown),
     }

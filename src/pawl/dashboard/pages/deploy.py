@@ -21,7 +21,7 @@ from pawl.ledger.records import DeployView, IncidentView, Recorded
 from pawl.model import Stage
 
 _LOG_BEFORE_S, _LOG_AFTER_S, _LOG_MOST = 15.0, 45.0, 300
-_AFTER_KINDS = {"switched_back", "restored_watched", "note", "instance_crashed", "crash_loop", "memory_exceeded"}
+_AFTER_KINDS = {"switched_back", "note", "instance_crashed", "crash_loop", "memory_exceeded"}
 _AFTER_MOST = 50
 
 
@@ -88,11 +88,11 @@ async def values(visit: Visit, deploy: DeployView) -> dict[str, Any]:
 def fragments(visit: Visit, shown: dict[str, Any]) -> dict[str, str]:
     """The parts of the page that move, by the id they have in it."""
     return {
-        "state": visit.text("parts/deploy_state.html", shown),
-        "actions": visit.text("parts/deploy_actions.html", shown),
-        "stages": visit.text("parts/stages.html", shown),
-        "seen": visit.text("parts/seen.html", shown),
-        "after": visit.text("parts/after.html", shown),
+        "part-state": visit.text("parts/deploy_state.html", shown),
+        "part-actions": visit.text("parts/deploy_actions.html", shown),
+        "part-stages": visit.text("parts/stages.html", shown),
+        "part-seen": visit.text("parts/seen.html", shown),
+        "part-after": visit.text("parts/after.html", shown),
     }
 
 

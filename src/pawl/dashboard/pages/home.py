@@ -31,8 +31,8 @@ async def values(visit: Visit) -> dict[str, Any]:
 def fragments(visit: Visit, shown: dict[str, Any]) -> dict[str, str]:
     """The parts of the page that move, by the id they have in it."""
     return {
-        "apps": visit.text("parts/apps.html", shown),
-        "deploys": visit.text("parts/last_deploys.html", shown),
+        "part-apps": visit.text("parts/apps.html", shown),
+        "part-deploys": visit.text("parts/last_deploys.html", shown),
     }
 
 

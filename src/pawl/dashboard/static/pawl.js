@@ -27,7 +27,6 @@
 
   // How long ago: the words of the server's own (clocks.since).
   function span(seconds) {
-    if (seconds < 5) return "now";
     if (seconds < 60) return `${Math.floor(seconds / 5) * 5} s`;
     const minutes = Math.floor(seconds / 60);
     if (minutes < 60) return `${minutes} min`;
@@ -36,8 +35,9 @@
   }
 
   function ageTimes() {
-    for (const one of document.querySelectorAll("time.ago")) {
-      const text = span(Math.max(0, (Date.now() - Date.parse(one.dateTime)) / 1000));
+    for (const one of document.querySelectorAll("time.ago, time.lasting")) {
+      const seconds = Math.max(0, (Date.now() - Date.parse(one.dateTime)) / 1000);
+      const text = one.className === "lasting" ? span(seconds) : seconds < 5 ? "now" : `${span(seconds)} ago`;
       if (one.textContent !== text) one.textContent = text;
     }
   }
