@@ -26,7 +26,7 @@ def test_status_has_the_promised_shape(app: App) -> None:
     commit = app.configure(more='[processes.worker]\ncommand = "python worker.py"\n')
     app.deploy()
     answer = app.pawl.json("status", app.name)
-    assert list(answer) == ["apps"]
+    assert list(answer) == ["ledger", "apps"]
     (status,) = answer["apps"]
     assert status["app"] == app.name
     assert status["url"] == f"http://{app.name}.localhost:{app.pawl.port}/"

@@ -43,10 +43,14 @@ class Client:
         Raises:
             Unreachable: pawld went away in the middle.
         """
+        for line in self.raw_lines(*path, **query):
+            yield json.loads(line)
+
+    def raw_lines(self, *path: str, **query: object) -> Iterator[bytes]:
+        """The same, as they are."""
         response = self._open("GET", path, query, None, None)
         try:
-            for line in response.lines():
-                yield json.loads(line)
+            yield from response.lines()
         except OSError as error:
             raise _gone(self.home) from error
 

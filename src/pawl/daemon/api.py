@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from pawl import __version__
-from pawl.daemon import backtesting, incidents, readings, requests, shapes, streams
+from pawl.daemon import backtesting, incidents, readings, records, requests, shapes, streams
 from pawl.daemon.pawld import Pawld
 from pawl.deploys.story import from_os
 from pawl.errors import PawlError, UsageError
@@ -62,6 +62,8 @@ class Api:
             ("GET", "/v1/deploys/{deploy}/observation", self.observation),
             ("POST", "/v1/deploys/{deploy}/lessons", self.learn),
             ("GET", "/v1/incidents", self.incidents),
+            ("GET", "/v1/ledger/events", self.ledger_events),
+            ("GET", "/v1/ledger/export", self.ledger_export),
             ("POST", f"{app}/incidents", self.open_incident),
             ("POST", "/v1/incidents/{incident}/close", self.close_incident),
             ("POST", f"{app}/rollback", self.roll_back),
@@ -243,6 +245,12 @@ class Api:
         body = await _body(request, requests.SettingsRequest)
         version, deploy = requests.change_settings(self._pawld, app, what, body)
         return _json({"app": app, "version": version, "deploy": deploy})
+
+    async def ledger_events(self, request: Request) -> Response:
+        return _json(records.events(self._pawld, _query(request, records.EventsQuery)))
+
+    async def ledger_export(self, _request: Request) -> Response:
+        return StreamingResponse(records.exported(self._pawld), media_type="application/jsonl")
 
     async def logs(self, request: Request) -> Response:
         view = self._known(request)

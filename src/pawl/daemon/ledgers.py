@@ -17,7 +17,7 @@ from pawl.errors import StateError, UsageError
 from pawl.home import Home
 from pawl.ledger.sql_ledger import SqlLedger
 from pawl.ledger.sqlite_file import events_in
-from pawl.ledger.store import SqliteLedger
+from pawl.ledger.store import SqliteKeeper, SqliteLedger
 from pawl.postgres import SCHEMES, Server
 
 VARIABLE = "PAWL_LEDGER"
@@ -26,10 +26,11 @@ _FORM = "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A ledger that could be opened; ``described`` holds no secret."""
+    """A ledger that could be opened: to write it, or to read it whoever writes; ``described`` holds no secret."""
 
     described: str
     open: Callable[[], SqlLedger]
+    open_to_read: Callable[[], SqlLedger]
     in_file: bool
 
 
@@ -44,8 +45,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def chosen(home: Home, environ: Mapping[str, str]) -> Choice:
-    """The ledger that ``PAWL_LEDGER`` names, else the file; opens nothing.
+def chosen(home: Home, environ: Mapping[str, str], *, is_new: bool = False) -> Choice:
+    """The ledger that ``PAWL_LEDGER`` names, else the file; opens nothing. ``is_new``: where it was does not matter.
 
     Raises:
         UsageError: the URL cannot be read.
@@ -55,13 +56,18 @@ def chosen(home: Home, environ: Mapping[str, str]) -> Choice:
     before = _remembered(home)
     if url:
         return _in_postgres(home, url, before)
-    if before is not None:
+    if before is not None and not is_new:
         raise StateError(
             "the ledger of this pawld is not in its state folder",
             why=f"it was last in {before.database}, place {before.place}, and {VARIABLE} is not set",
             next_step=f"set {VARIABLE} again; to go on with {home.ledger} instead, delete {home.ledger_elsewhere}",
         )
-    return Choice(str(home.ledger), lambda: SqliteLedger(home.ledger, clock=now), in_file=True)
+    return Choice(
+        str(home.ledger),
+        lambda: SqliteLedger(home.ledger, clock=now),
+        lambda: SqlLedger(SqliteKeeper(home.ledger, is_only_read=True), clock=now),
+        in_file=True,
+    )
 
 
 def opened(home: Home, environ: Mapping[str, str]) -> tuple[SqlLedger, str]:
@@ -118,6 +124,7 @@ def _in_postgres(home: Home, url: str, before: Elsewhere | None) -> Choice:
     return Choice(
         f"{postgres_errors.described(server)}, place {place}",
         lambda: postgres_store.PostgresLedger(server, place, clock=now),
+        lambda: SqlLedger(postgres_store.PostgresKeeper(server, place, is_only_read=True), clock=now),
         in_file=False,
     )
 

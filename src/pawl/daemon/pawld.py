@@ -38,7 +38,7 @@ class Pawld:
 
     def __init__(self, home: Home, machine: Machine, *, environ: Mapping[str, str]) -> None:
         self.home = home
-        self._lock = _lock(home)
+        self._lock = lock(home)
         self.machine = machine
         self.ledger, self.ledger_at = ledgers.opened(home, environ)
         self.store = Store(home.store)
@@ -179,7 +179,7 @@ class Pawld:
         return f"http://{app}.localhost{port}/"
 
 
-def _lock(home: Home) -> int:
+def lock(home: Home) -> int:
     """Hold the home for this process's life, so that two pawld never own one place."""
     descriptor = os.open(home.path / "pawld.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

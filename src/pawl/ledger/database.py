@@ -66,8 +66,8 @@ class Keeper(Protocol):
             StateError: it cannot be written, is damaged or closed; and what the change itself raises.
         """
 
-    def rebuild(self) -> None:
-        """Derive all views again from the events, in one transaction."""
+    def derive(self, db: Database) -> None:
+        """Derive all views again from the events, within a transaction of :meth:`write`."""
 
     def places(self) -> list[str]:
         """The places whose ledgers can be read, its own first."""

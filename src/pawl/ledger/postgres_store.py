@@ -39,9 +39,16 @@ class PostgresKeeper:
     """
 
     def __init__(
-        self, server: Server, place: str, *, migrations: Sequence[schema.Migration] = schema.MIGRATIONS
+        self,
+        server: Server,
+        place: str,
+        *,
+        migrations: Sequence[schema.Migration] = schema.MIGRATIONS,
+        is_only_read: bool = False,
     ) -> None:
+        """``is_only_read``: another may be writing it, and nothing is made or brought forward."""
         self._server = server
+        self._is_only_read = is_only_read
         self.place = postgres_place.checked(place)
         self._version = 1 + len(migrations)
         self._session: Session | None = None
@@ -73,8 +80,8 @@ class PostgresKeeper:
     def write(self, change: Callable[[Database], _T]) -> _T:
         return self._again(lambda session: self._changed(session, change))
 
-    def rebuild(self) -> None:
-        self.write(postgres_place.rebuild)
+    def derive(self, db: Database) -> None:
+        postgres_place.rebuild(db)
 
     def check_open(self) -> None:
         if self._is_closed:
@@ -100,14 +107,18 @@ class PostgresKeeper:
             return self
         if place not in (there := self.places()):
             raise no_such_place(place, there)
-        version = self.read(lambda db: postgres_place.version_of(db, place))
+        self._check_readable(place, self.read(lambda db: postgres_place.version_of(db, place)))
+        return PlaceReader(self, place)
+
+    def _check_readable(self, place: str, version: int | None) -> None:
         if version != self._version:
             raise StateError(
                 f"the ledger of {place} in {described(self._server)} cannot be read",
-                why=f"it has version {version}, this Pawl reads version {self._version}",
-                next_step="run the same Pawl in both places",
+                why=f"it has version {version}, this Pawl reads version {self._version}"
+                if version
+                else "there is none",
+                next_step="run the same Pawl in every place",
             )
-        return PlaceReader(self, place)
 
     # Sessions
 
@@ -202,7 +213,10 @@ class PostgresKeeper:
         """A new session that is the place's only writer."""
         session = Session(self._server)
         try:
-            self._lock(session)
+            if self._is_only_read:
+                session.execute("SET default_transaction_read_only = on")
+            else:
+                self._lock(session)
             session.execute(f"SET search_path = {postgres_place.schema_of(self.place)}")
         except BaseException:
             session.close()
@@ -229,7 +243,7 @@ class PostgresKeeper:
 
     def _settle(self, session: Session) -> None:
         found = postgres_place.signature(session)
-        if found in self._told:
+        if found in self._told or self._is_only_read:
             return
         if found != self._in_doubt:
             self._trouble = StateError(
@@ -256,6 +270,9 @@ class PostgresKeeper:
         self._check_server(session)
         newest = self._version
         version = postgres_place.version_of(session, self.place)
+        if self._is_only_read:
+            self._check_readable(self.place, version)
+            return
         was_put_back = (version or 0) < 0
         version = abs(version) if version else version
         if version is not None and version > newest:
@@ -327,8 +344,8 @@ class PlaceReader:
     def write(self, change: Callable[[Database], _T]) -> _T:
         raise StateError(f"the ledger of {self.place} is another pawld's, and only read here")
 
-    def rebuild(self) -> None:
-        self.write(postgres_place.rebuild)
+    def derive(self, db: Database) -> None:
+        postgres_place.rebuild(db)
 
     def check_open(self) -> None:
         self._keeper.check_open()

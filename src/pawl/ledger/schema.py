@@ -19,6 +19,9 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 """The first leads from version 1 to 2. What they did is also in ``RECORD``, for new ledgers."""
 
+VERSION = 1 + len(MIGRATIONS)
+"""The version of the ledger that this Pawl writes."""
+
 RECORD = (
     """CREATE TABLE events (
         seq INTEGER PRIMARY KEY,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pawl.ledger import incidents, reading, searching, views
 from pawl.ledger.base import Clock, Follower, Ledger
@@ -26,6 +26,9 @@ from pawl.ledger.searching import Found, Wanted
 # Rows written by one statement: few sizes, so that a database can keep them prepared; 600 values are none too many.
 _CHUNKS = (100, 10, 1)
 _OF_INCIDENTS = (kind_of(IncidentOpened), kind_of(IncidentClosed))
+
+
+_T = TypeVar("_T")
 
 
 class SqlLedger:
@@ -117,7 +120,25 @@ class SqlLedger:
         return self if place == self.place else SqlLedger(self._keeper.at(place), clock=self._clock)
 
     def rebuild(self) -> None:
-        self._keeper.rebuild()
+        self._keeper.write(self._keeper.derive)
+
+    def now(self) -> str:
+        """What the ledger's clock says, as it writes times."""
+        return iso_utc(self._clock())
+
+    def read(self, question: Callable[[Database], _T]) -> _T:
+        """The answer to a question in SQL, for who is of this package."""
+        return self._keeper.read(question)
+
+    def replace_record(self, change: Callable[[Database], _T]) -> _T:
+        """Let ``change`` write the record itself, and derive the views from what is then there: all or nothing."""
+
+        def whole(db: Database) -> _T:
+            answer = change(db)
+            self._keeper.derive(db)
+            return answer
+
+        return self._keeper.write(whole)
 
     def close(self) -> None:
         self._keeper.close()

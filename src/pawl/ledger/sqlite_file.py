@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pawl.errors import StateError
 from pawl.ledger.database import Database
-from pawl.ledger.schema import MIGRATIONS, RECORD, Migration, create_views
+from pawl.ledger.schema import MIGRATIONS, RECORD, VERSION, Migration, create_views
 from pawl.ledger.sqlite_errors import damaged
 
 _APPLICATION = 0x5061776C  # "Pawl"
@@ -59,6 +59,21 @@ def prepare(
     elif version < newest:
         _back_up(db, path.with_name(f"{path.name}.before-v{newest}"))
         _in_transaction(db, lambda: _bring_forward(db, migrations[version - 1 :], newest, rebuild))
+
+
+def check_readable(db: sqlite3.Connection, path: Path) -> None:
+    """Check that a ledger can be read as it is.
+
+    Raises:
+        StateError: it is none, or of another version than this Pawl's.
+    """
+    version = _version(db, path)
+    if version != VERSION:
+        raise StateError(
+            f"the ledger {path} cannot be read as it is",
+            why=f"it has version {version}, this Pawl reads version {VERSION}",
+            next_step="start pawld once, which brings it forward: pawl up",
+        )
 
 
 def events_in(path: Path) -> int:

@@ -42,14 +42,21 @@ class SqliteKeeper:
 
     place = HERE
 
-    def __init__(self, path: Path, *, migrations: Sequence[schema.Migration] = schema.MIGRATIONS) -> None:
+    def __init__(
+        self, path: Path, *, migrations: Sequence[schema.Migration] = schema.MIGRATIONS, is_only_read: bool = False
+    ) -> None:
         self.path = path
         self.connection: sqlite3.Connection | None = None
         with self._translated():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            db = sqlite3.connect(path, isolation_level=None, timeout=_WAIT_FOR_LOCK_S)
+            if not is_only_read:
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            address = f"{path.absolute().as_uri()}?mode={'ro' if is_only_read else 'rw'}"
+            db = sqlite3.connect(address, isolation_level=None, timeout=_WAIT_FOR_LOCK_S, uri=True)
             try:
-                sqlite_file.prepare(db, path, rebuild=rebuild_views, migrations=migrations)
+                if is_only_read:
+                    sqlite_file.check_readable(db, path)
+                else:
+                    sqlite_file.prepare(db, path, rebuild=rebuild_views, migrations=migrations)
             except BaseException:
                 db.close()
                 raise
@@ -73,8 +80,8 @@ class SqliteKeeper:
                 raise
         return answer
 
-    def rebuild(self) -> None:
-        self.write(rebuild_views)
+    def derive(self, db: Database) -> None:
+        rebuild_views(db)
 
     def places(self) -> list[str]:
         self.check_open()
