@@ -31,7 +31,7 @@ from pawl.observe.store.schema import DAY_S, GAUGES, HOUR_S, LEVELS, TOTAL, shar
 from pawl.observe.tail import Position
 from pawl.observe.tally import CODES, Tally, merged
 
-_ENDED = 1_770_000_000 // DAY_S * DAY_S + 10 * HOUR_S + 17 * 60 + 35  # not at the end of anything
+ENDED = 1_770_000_000 // DAY_S * DAY_S + 10 * HOUR_S + 17 * 60 + 35  # not at the end of anything
 _DAYS = 30
 _PER_S = 200
 _ROUTES = 50
@@ -46,7 +46,7 @@ def measure() -> Result:
     for name, weights in (("Zipf", [1 / (1 + route) for route in range(_ROUTES)]), ("even", [1.0] * _ROUTES)):
         with tempfile.TemporaryDirectory(prefix="pawl-bench-") as folder:
             path = Path(folder) / "signals.db"
-            _fill(path, weights)
+            fill(path, weights)
             size_mb = path.stat().st_size / 1e6
             store = SignalStore(path)
             took = _asked(LoggedSignals(store))
@@ -64,7 +64,7 @@ def measure() -> Result:
 
 
 def _asked(signals: LoggedSignals) -> dict[str, list[float]]:
-    began, ended = _ENDED - _DAYS * DAY_S, _ENDED
+    began, ended = ENDED - _DAYS * DAY_S, ENDED
     query = SignalsQuery(since=float(began))
     questions: dict[str, Callable[[], object]] = {
         _ALL: lambda: answer(signals, "demo", query, now=float(ended), releases=["r1"]),
@@ -91,24 +91,24 @@ def _timed(question: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _fill(path: Path, weights: Sequence[float]) -> None:
+def fill(path: Path, weights: Sequence[float]) -> None:
     known = Known()
     for route in range(_ROUTES):
-        known.admit(f"GET /part{route}/", _ENDED // DAY_S)
+        known.admit(f"GET /part{route}/", ENDED // DAY_S)
     store = SignalStore(path)
-    store.commit(Counted({}, newest=float(_ENDED)), {"demo": known}, Position(1))
+    store.commit(Counted({}, newest=float(ENDED)), {"demo": known}, Position(1))
     store.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("BEGIN")
         gauges = [(10 + one, "gauge", f"rss web.{one}") for one in range(_GAUGED)]
         names = [(_APP, "app", "demo"), (_RELEASE, "release", "r1"), *gauges]
         db.executemany("INSERT INTO names VALUES (?, ?, ?)", names)
-        _level(db, 0, _ENDED - 2 * HOUR_S, _drawn(weights, _PER_S * 5))
+        _level(db, 0, ENDED - 2 * HOUR_S, _drawn(weights, _PER_S * 5))
         minutes = _drawn(weights, _PER_S * 60)
-        _level(db, 1, _ENDED - _DAYS * DAY_S, minutes)
+        _level(db, 1, ENDED - _DAYS * DAY_S, minutes)
         hour = _added(minutes, 60)
-        _level(db, 2, _ENDED - _DAYS * DAY_S, [hour])
-        _level(db, 3, _ENDED - _DAYS * DAY_S, [_added([hour], 24)])
+        _level(db, 2, ENDED - _DAYS * DAY_S, [hour])
+        _level(db, 3, ENDED - _DAYS * DAY_S, [_added([hour], 24)])
         db.execute("COMMIT")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -138,8 +138,8 @@ def _level(db: sqlite3.Connection, level: int, began: int, drawn: Sequence[Mappi
     wider = LEVELS[level + 1].width_s if level + 1 < len(LEVELS) else 0
     columns = "began, app, shard, release, is_rolled, data"
     insert = f"INSERT INTO {LEVELS[level].table} ({columns}) VALUES (?, ?, ?, ?, ?, ?)"
-    for at in range(LEVELS[level].floor(began), _ENDED // width * width, width):
-        is_rolled = bool(wider) and at < _ENDED // wider * wider
+    for at in range(LEVELS[level].floor(began), ENDED // width * width, width):
+        is_rolled = bool(wider) and at < ENDED // wider * wider
         shards = [*chance.choice(ready), (GAUGES, _gauges(chance))]
         db.executemany(insert, [(at, _APP, shard, _RELEASE, is_rolled, data) for shard, data in shards])
 

@@ -82,6 +82,9 @@ class Told:
         self.steps = steps
         self.lasted = [min(span.step_s, span.ended - at) for at in range(span.began, span.until, span.step_s)]
         self._step_s = span.step_s
+        self._names: dict[str, set[str]] = {}
+        for name, instance in set().union(*(step.gauges for step in steps)):
+            self._names.setdefault(name, set()).add(instance)
         self._ticks = [step.machine.get(("load", ""), (0, 0.0))[0] for step in steps]
 
     def asked(self) -> list[Tally | None]:
@@ -94,8 +97,7 @@ class Told:
 
     def names(self, gauge: str) -> list[str]:
         """The instances that had the gauge, in their natural order."""
-        found = {instance for step in self.steps for name, instance in step.gauges if name == gauge}
-        return sorted(found, key=_natural)
+        return sorted(self._names.get(gauge, ()), key=_natural)
 
     def mean(self, gauge: str, instance: str, *, of_machine: bool = False) -> Values:
         """The mean of a gauge in each step; None where it was not read."""

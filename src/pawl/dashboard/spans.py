@@ -11,7 +11,7 @@ from pawl.errors import UsageError
 from pawl.observe.store.schema import DAY_S, HOUR_S, LEVELS
 
 USUAL: dict[str, int] = {"1h": HOUR_S, "24h": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S}
-MOST_STEPS = 300
+MOST_STEPS = 180
 
 _STEPS_S = (5, 15, 30, 60, 120, 300, 600, 900, 1800, HOUR_S, 2 * HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S,
             DAY_S, 2 * DAY_S, 7 * DAY_S)  # fmt: skip
@@ -85,7 +85,7 @@ def _step(span_s: float, finest_s: int) -> int:
     """The narrowest step that makes no more than ``MOST_STEPS`` of a span.
 
     >>> [_step(span_s, 60) for span_s in (3600, 86_400, 7 * 86_400, 30 * 86_400)]
-    [60, 300, 3600, 10800]
+    [60, 600, 3600, 21600]
     """
     finest_s = max(finest_s, HOUR_S if span_s > _BY_THE_HOUR_S else 0)
     fitting = [one for one in _STEPS_S if one % finest_s == 0]

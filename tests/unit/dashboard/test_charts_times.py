@@ -16,7 +16,7 @@ BERLIN, NEW_YORK, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_Yor
 ZONES = (BERLIN, NEW_YORK, KOLKATA, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Africa/Cairo"), UTC)
 
 
-def ticks_of(day: datetime, hours: float, *, most: int = 40) -> list[times.Tick]:
+def ticks_of(day: datetime, hours: float, *, most: int = 40) -> tuple[times.Tick, ...]:
     return times.ticks(day.timestamp(), day.timestamp() + hours * 3600, day.tzinfo, most=most)
 
 
@@ -112,6 +112,6 @@ def test_ticks_are_within_the_span_increasing_and_few(began: int, span: int, zon
 def test_rows_name_the_offset_only_where_the_clock_changes_on_the_way() -> None:
     day = datetime(2026, 10, 25, 1, tzinfo=BERLIN).timestamp()
 
-    assert times.rows(day, 3600, 3, BERLIN) == ["25 Oct 01:00 +0200", "25 Oct 02:00 +0200", "25 Oct 02:00 +0100"]
-    assert times.rows(day + 86_400, 3600, 2, BERLIN) == ["26 Oct 00:00", "26 Oct 01:00"]
-    assert times.rows(day + 86_400, 5, 2, BERLIN) == ["26 Oct 00:00:00", "26 Oct 00:00:05"]
+    assert times.rows(day, 3600, 3, BERLIN) == ("25 Oct 01:00 +0200", "25 Oct 02:00 +0200", "25 Oct 02:00 +0100")
+    assert times.rows(day + 86_400, 3600, 2, BERLIN) == ("26 Oct 00:00", "26 Oct 01:00")
+    assert times.rows(day + 86_400, 5, 2, BERLIN) == ("26 Oct 00:00:00", "26 Oct 00:00:05")

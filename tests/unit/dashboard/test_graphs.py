@@ -96,20 +96,20 @@ def named(chart: Chart, name: str) -> Line:
 def test_requests_are_told_by_class_and_second(here: Here) -> None:
     requests = here.graphs()["requests"]
 
-    assert (requests.step_s, requests.shape, requests.unit) == (15, "area", "per second")
+    assert (requests.step_s, requests.shape, requests.unit) == (30, "area", "per second")
     assert [one.name for one in requests.lines] == ["2xx", "4xx", "5xx"]
     assert [named(requests, name).values[3] for name in ("2xx", "4xx", "5xx")] == pytest.approx([1.6, 0.2, 0.2])
     whole = sum(value or 0.0 for one in requests.lines for value in one.values)
-    assert whole * 15 == pytest.approx(1500)
+    assert whole * 30 == pytest.approx(1500)
 
 
 def test_nobody_asking_is_zero_and_nobody_watching_is_a_gap(here: Here) -> None:
     values = named(here.graphs()["requests"], "2xx").values
 
-    assert set(values[40:80]) == {0.0}
-    assert set(values[80:100]) == {None}
-    assert values[100:120] == pytest.approx([1.0] * 20), "counted although pawld was down: the log was read later"
-    assert set(values[120:]) == {0.0}
+    assert set(values[20:40]) == {0.0}
+    assert set(values[40:50]) == {None}
+    assert values[50:60] == pytest.approx([1.0] * 10), "counted although pawld was down: the log was read later"
+    assert set(values[60:]) == {0.0}
 
 
 def test_times_and_errors_have_no_value_where_nobody_asked(here: Here) -> None:
@@ -117,21 +117,21 @@ def test_times_and_errors_have_no_value_where_nobody_asked(here: Here) -> None:
     times, errors = graphs["times"], graphs["errors"]
 
     assert [named(times, name).values[3] for name in ("p50", "p95")] == pytest.approx([0.010, 0.110], rel=0.01)
-    assert named(times, "p99").values[110] == pytest.approx(0.3, rel=0.01)
+    assert named(times, "p99").values[55] == pytest.approx(0.3, rel=0.01)
     assert errors.lines[0].values[3] == pytest.approx(0.1)
-    assert errors.lines[0].values[110] == 0.0
+    assert errors.lines[0].values[55] == 0.0
     for one in (*times.lines, *errors.lines):
-        assert set(one.values[40:100]) == {None}
+        assert set(one.values[20:50]) == {None}
 
 
 def test_gauges_have_a_gap_where_nobody_watched(here: Here) -> None:
     graphs = here.graphs()
 
     load = graphs["load"].lines[0].values
-    assert (load[0], load[50], load[90], load[-2]) == (0.5, 1.5, None, 1.5)
+    assert (load[0], load[25], load[45], load[-2]) == (0.5, 1.5, None, 1.5)
     memory = named(graphs["memory"], "web.1").values
     assert memory[0] == pytest.approx(100 * MB)
-    assert set(memory[80:120]) == {None}
+    assert set(memory[40:60]) == {None}
     assert named(graphs["cpu"], "worker.1").values[0] == pytest.approx(0.25)
 
 
@@ -139,12 +139,12 @@ def test_an_instance_that_ran_for_a_part_of_a_step_counts_for_that_part(here: He
     graphs = here.graphs()
 
     running = named(graphs["instances"], "web").values
-    assert running[159] == 1
-    assert running[160:168] == [2] * 8
-    assert running[168] == pytest.approx(1 + 1 / 3)
-    assert running[169] == 1
-    assert named(graphs["memory"], "web.2").values[168] == pytest.approx(100 * MB / 3)
-    assert named(graphs["memory"], "web.2").values[169] == 0
+    assert running[79] == 1
+    assert running[80:84] == [2] * 4
+    assert running[84] == pytest.approx(1 + 1 / 6)
+    assert running[85] == 1
+    assert named(graphs["memory"], "web.2").values[84] == pytest.approx(100 * MB / 6)
+    assert named(graphs["memory"], "web.2").values[85] == 0
 
 
 def test_services_are_shown_and_hold_between_two_readings(here: Here) -> None:
@@ -158,7 +158,7 @@ def test_services_are_shown_and_hold_between_two_readings(here: Here) -> None:
 
 
 def test_a_service_that_is_not_read_any_more_does_not_hold_for_ever(here: Here) -> None:
-    assert set(named(here.graphs()["database"], "all").values[:120]) == {None}
+    assert set(named(here.graphs()["database"], "all").values[:60]) == {None}
 
 
 def test_only_graphs_with_values_are_shown_and_those_of_every_app(here: Here) -> None:
@@ -171,16 +171,16 @@ def test_an_app_that_nobody_ever_asked_has_no_requests_and_not_nothing(here: Her
 
     assert [one.name for one in requests.lines] == ["2xx", "5xx"]
     assert requests.lines[0].values[0] == 0.0
-    assert requests.lines[0].values[90] is None
+    assert requests.lines[0].values[45] is None
 
 
 def test_a_step_that_goes_on_is_divided_by_what_has_passed_of_it(here: Here) -> None:
     young = here.graphs(began=T0, ended=T0 + 300 + 4)["requests"]
     older = here.graphs(began=T0 - 3600, ended=T0 + 300 + 12)["requests"]
 
-    assert (young.step_s, older.step_s) == (5, 15)
+    assert (young.step_s, older.step_s) == (5, 30)
     assert named(young, "2xx").values[-1] is None
-    assert sum(one.values[-1] or 0.0 for one in older.lines) == pytest.approx(30 / 12)
+    assert sum(one.values[-1] or 0.0 for one in older.lines) == pytest.approx(60 / 12)
 
 
 def test_many_instances_are_shown_by_process_type(tmp_path: Path) -> None:

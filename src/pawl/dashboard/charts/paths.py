@@ -5,8 +5,11 @@ Coordinates are whole numbers of a view box that is wide enough for them to be a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import add, sub
 
 Known = Sequence[float | None]
 
@@ -56,7 +59,10 @@ def runs(values: Known) -> Iterator[tuple[int, list[float]]]:
 
 def line(plot: Plot, values: Known) -> str:
     """A line through the middles of the steps, from the beginning of the first to the end of the last of each run."""
-    return "".join(_moved(_edge(plot, first, run)) for first, run in runs(values))
+    found = []
+    for first, run in runs(values):
+        found.append(_moved(_across(plot, first, len(run)), _heights(plot, run)))
+    return "".join(found)
 
 
 def area(plot: Plot, below: Sequence[float], values: Known) -> str:
@@ -64,8 +70,9 @@ def area(plot: Plot, below: Sequence[float], values: Known) -> str:
     found = []
     for first, run in runs(values):
         under = below[first : first + len(run)]
-        top = _edge(plot, first, [low + value for low, value in zip(under, run, strict=True)])
-        found.append(_moved([*top, *reversed(_edge(plot, first, under))]) + "z")
+        across = _across(plot, first, len(run))
+        top, bottom = _heights(plot, list(map(add, under, run))), _heights(plot, under)
+        found.append(_moved([*across, *reversed(across)], [*top, *reversed(bottom)]) + "z")
     return "".join(found)
 
 
@@ -101,16 +108,27 @@ def _beside(step: int, place: int, places: int) -> float:
     return step + (place + 1) / (places + 1)
 
 
-def _edge(plot: Plot, first: int, run: Sequence[float]) -> list[tuple[int, int]]:
-    middles = [(plot.x(first + place + 0.5), plot.y(value)) for place, value in enumerate(run)]
-    return [(plot.x(first), middles[0][1]), *middles, (plot.x(first + len(run)), middles[-1][1])]
+def _across(plot: Plot, first: int, count: int) -> Sequence[int]:
+    """Where a run begins, the middles of its steps, and where it ends."""
+    middles = _middles(plot.left, plot.right, plot.steps)[first : first + count]
+    return [plot.x(first), *middles, plot.x(first + count)]
 
 
-def _moved(corners: Sequence[tuple[int, int]]) -> str:
+def _heights(plot: Plot, run: Sequence[float]) -> list[int]:
+    """Where the values of a run are, the first and the last twice."""
+    low, scale, bottom = plot.low, (plot.bottom - plot.top) / (plot.high - plot.low), plot.bottom + 0.5
+    found = [int(bottom - (value - low) * scale) for value in run]
+    return [found[0], *found, found[-1]]
+
+
+@lru_cache(8)  # all charts of a page have one axis
+def _middles(left: int, right: int, steps: float) -> tuple[int, ...]:
+    width = (right - left) / steps if steps else 0.0
+    return tuple(min(round(left + (step + 0.5) * width), right) for step in range(math.ceil(steps) + 1))
+
+
+def _moved(xs: Sequence[int], ys: Sequence[int]) -> str:
     """A path through these, each by its distance from the one before: shorter, and alike from chart to chart."""
-    x, y = corners[0]
-    found = [f"M{x} {y}l"]
-    for to_x, to_y in corners[1:]:
-        found.append(f"{to_x - x} {to_y - y} ")
-        x, y = to_x, to_y
-    return "".join(found).replace(" -", "-").rstrip()
+    across, down = map(sub, xs[1:], xs), map(sub, ys[1:], ys)
+    moves = " ".join([f"{x} {y}" for x, y in zip(across, down, strict=True)])
+    return f"M{xs[0]} {ys[0]}l{moves.replace(' -', '-')}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
+from functools import lru_cache
 
 from pawl.dashboard.charts import paths, scale, times
 from pawl.dashboard.charts.chart import Chart, Line, Mark
@@ -32,7 +33,7 @@ _SHAPES = {
 
 def svg(chart: Chart, *, zone: tzinfo | None) -> str:
     """The chart as an ``svg`` element; times on its axis are those of ``zone``."""
-    lines = [[scale.known(value) for value in line.values] for line in chart.lines]
+    lines = [scale.cleaned(line.values) for line in chart.lines]
     stacked = list(_sums(lines)) if chart.shape == "area" else []
     shown = _extremes(chart, lines, stacked)
     ticks = scale.ticks(chart.unit, shown)
@@ -43,18 +44,18 @@ def svg(chart: Chart, *, zone: tzinfo | None) -> str:
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{escaped(chart.title)}" '
         f'data-began="{chart.began:.0f}" data-ended="{chart.ended:.0f}" data-step="{chart.step_s}" '
         f'data-left="{_LEFT}" data-right="{_RIGHT}">'
-        f'<g role="img" aria-label="{escaped(summary(chart, zone=zone))}">'
+        f'<g role="img" aria-label="{escaped(_summary(chart, lines, zone))}">'
     )
     inside = [*_axes(chart, plot, ticks, zone), *_drawn(chart, plot, lines, stacked), *_limit(chart, plot)]
-    return "".join([head, *inside, "</g>", *_marks(chart, plot, zone), "</svg>"])
+    return "".join([head, *inside, "</g>", _marks(chart.marks, chart.began, chart.ended, zone), "</svg>"])
 
 
-def summary(chart: Chart, *, zone: tzinfo | None) -> str:
+def _summary(chart: Chart, lines: Sequence[Known], zone: tzinfo | None) -> str:
     """The chart in a sentence: its span, the last and the greatest value of each line, and how many deploys."""
     said = [
         f"{line.name} {scale.shown(chart.unit, known[-1])} at last, {scale.shown(chart.unit, max(known))} at most"
-        for line in chart.lines
-        if (known := [value for one in line.values if (value := scale.known(one)) is not None])
+        for line, values in zip(chart.lines, lines, strict=True)
+        if (known := [value for value in values if value is not None])
     ]
     if len(said) > _MOST_NAMED:
         said = [*said[:_MOST_NAMED], f"and {len(said) - _MOST_NAMED} more"]
@@ -76,7 +77,7 @@ def _sums(lines: Sequence[Known]) -> Iterator[list[float]]:
 def _extremes(chart: Chart, lines: Sequence[Known], stacked: Sequence[Sequence[float]]) -> list[float]:
     values = [value for line in lines for value in line if value is not None]
     values += [value for sums in stacked[-1:] for value in sums]
-    ends = [scale.known(value) for line in chart.lines for value in (*line.low, *line.high)]
+    ends = scale.cleaned([value for line in chart.lines for value in (*line.low, *line.high)])
     values += [value for value in ends if value is not None]
     if chart.limit is not None:
         values.append(chart.limit.value)
@@ -114,7 +115,7 @@ def _drawn(chart: Chart, plot: Plot, lines: Sequence[Known], stacked: Sequence[S
 
 
 def _interval(plot: Plot, line: Line, *, place: int, places: int) -> Iterator[str]:
-    low, high = ([scale.known(value) for value in ends] for ends in (line.low, line.high))
+    low, high = scale.cleaned(line.low), scale.cleaned(line.high)
     if data := paths.intervals(plot, low, high, place=place, places=places):
         yield f'<path class="interval {escaped(line.style)}" d="{data}"/>'
 
@@ -126,22 +127,20 @@ def _limit(chart: Chart, plot: Plot) -> Iterator[str]:
         yield f'<text class="limit" x="{plot.right}" y="{max(y - 30, 100)}">{escaped(chart.limit.name)}</text>'
 
 
-def _marks(chart: Chart, plot: Plot, zone: tzinfo | None) -> Iterator[str]:
-    inside = sorted((mark for mark in chart.marks if chart.began <= mark.at <= chart.ended), key=lambda one: one.at)
-    near: list[Mark] = []
-    first = 0
-    for mark in inside:
-        x = plot.x((mark.at - chart.began) / chart.step_s)
-        if near and x - first >= _MARK_WIDTH:
-            yield _mark(near, first, plot, zone)
-            near = []
-        first = first if near else x
-        near.append(mark)
-    if near:
-        yield _mark(near, first, plot, zone)
+@lru_cache(8)  # all charts of a page have the same
+def _marks(marks: tuple[Mark, ...], began: float, ended: float, zone: tzinfo | None) -> str:
+    """The marks within the axis, those that would cover one another as one."""
+    found: list[tuple[int, list[Mark]]] = []
+    for mark in sorted((one for one in marks if began <= one.at <= ended), key=lambda one: one.at):
+        x = round(_LEFT + (mark.at - began) / max(ended - began, 1) * (_RIGHT - _LEFT))
+        if found and x - found[-1][0] < _MARK_WIDTH:
+            found[-1][1].append(mark)
+        else:
+            found.append((x, [mark]))
+    return "".join(_mark(near, x, zone) for x, near in found)
 
 
-def _mark(marks: Sequence[Mark], x: int, plot: Plot, zone: tzinfo | None) -> str:
+def _mark(marks: Sequence[Mark], x: int, zone: tzinfo | None) -> str:
     last = marks[-1]
     outcomes = {mark.outcome for mark in marks}
     kind = (last.outcome.replace(" ", "-") or "under-way") if len(outcomes) == 1 else "several"
@@ -152,8 +151,8 @@ def _mark(marks: Sequence[Mark], x: int, plot: Plot, zone: tzinfo | None) -> str
     shape = _SHAPES.get(kind, _SHAPES["several"])
     return (
         f'<a class="mark {escaped(kind)}" href="{escaped(last.href)}" data-at="{last.at:.0f}" aria-label="{text}">'
-        f'<title>{text}</title><path class="hit" d="M{x - 60} 0h120V{plot.bottom}h-120z"/>'
-        f'<path d="M{x} {plot.bottom}V{plot.top}M{x} {plot.top}{shape}"/></a>'
+        f'<title>{text}</title><path class="hit" d="M{x - 60} 0h120V{_BOTTOM}h-120z"/>'
+        f'<path d="M{x} {_BOTTOM}V{_TOP}M{x} {_TOP}{shape}"/></a>'
     )
 
 

@@ -19,11 +19,12 @@ NOTHING = "–"
 
 def table(chart: Chart, *, zone: tzinfo | None) -> str:
     """The chart as an HTML table in a ``details`` element: a row a step, a column a line, units in the headings."""
-    unit = Scale.of(chart.unit, max(map(abs, _known(chart)), default=0.0))
-    suffix = f" ({unit.name})" if unit.name else ""
     columns = list(_columns(chart))
+    found = [value for _, values in columns for value in values if value is not None]
+    unit = Scale.of(chart.unit, max(max(found, default=0.0), -min(found, default=0.0)))
+    suffix = f" ({unit.name})" if unit.name else ""
     heads = "".join(f"<th scope=col>{escaped(name + suffix)}" for name, _ in columns)
-    cells = [[NOTHING if one is None else unit.number(one) for one in values] for _, values in columns]
+    cells = [unit.numbers(values, nothing=NOTHING) for _, values in columns]
     steps = times.rows(chart.began, chart.step_s, chart.steps, zone)
     rows = "".join(f"<tr><th scope=row>{at}<td>{'<td>'.join(found)}" for at, *found in zip(steps, *cells, strict=False))
     return (
@@ -37,7 +38,7 @@ def csv_text(chart: Chart) -> str:
     """The chart as CSV: when each step begins (ISO 8601 UTC), and a column a line with its unit in the heading."""
     unit = scale.base(chart.unit)
     suffix = f" ({unit})" if unit else ""
-    columns = list(_columns(chart))
+    columns = [(name, [_six(value) for value in values]) for name, values in _columns(chart)]
     written = io.StringIO()
     rows = csv.writer(written, lineterminator="\r\n")
     rows.writerow(["time", *(_cell(name + suffix) for name, _ in columns)])
@@ -55,7 +56,7 @@ def as_json(chart: Chart) -> dict[str, Any]:
         "began": _iso(chart.began),
         "ended": _iso(chart.ended),
         "step_s": chart.step_s,
-        "lines": [{"name": name, "values": values} for name, values in _columns(chart)],
+        "lines": [{"name": name, "values": [_six(value) for value in values]} for name, values in _columns(chart)],
         "marks": [_mark(mark) for mark in chart.marks],
         "limit": None if chart.limit is None else {"name": chart.limit.name, "value": _six(chart.limit.value)},
     }
@@ -71,18 +72,13 @@ def _columns(chart: Chart) -> Iterator[tuple[str, list[float | None]]]:
 
 
 def _padded(values: Values, steps: int) -> list[float | None]:
-    found = [_six(value) for value in values]
-    return [*found, *[None] * (steps - len(found))]
-
-
-def _known(chart: Chart) -> list[float]:
-    return [value for line in chart.lines for one in line.values if (value := scale.known(one)) is not None]
+    found = scale.cleaned(values)
+    return found if len(found) == steps else [*found, *[None] * (steps - len(found))]
 
 
 def _six(value: float | None) -> float | None:
     """As exact as anything here is measured, and no longer than that."""
-    found = scale.known(value)
-    return None if found is None else float(f"{found:.6g}")
+    return None if value is None else float(f"{value:.6g}")
 
 
 def _number(value: float | None) -> str:

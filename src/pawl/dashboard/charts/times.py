@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import Literal
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -34,7 +35,8 @@ class Tick:
     is_day: bool = False
 
 
-def ticks(began: float, ended: float, zone: tzinfo | None, *, most: int = 8) -> list[Tick]:
+@lru_cache(8)
+def ticks(began: float, ended: float, zone: tzinfo | None, *, most: int = 8) -> tuple[Tick, ...]:
     """Round local times from ``began`` to ``ended``, increasing, at most about ``most``.
 
     Hours are hours of the local clock: on a day of 25 hours an hour that is there twice has two ticks, on one of 23
@@ -46,7 +48,7 @@ def ticks(began: float, ended: float, zone: tzinfo | None, *, most: int = 8) -> 
     """
     kind, every = _interval(ended - began, most)
     found = {at: _label(at, kind, zone) for at in _moments(began, ended, kind, every, zone) if began <= at <= ended}
-    return [found[at] for at in sorted(found)]
+    return tuple(found[at] for at in sorted(found))
 
 
 def _interval(span_s: float, most: int) -> tuple[_Kind, int]:
@@ -131,12 +133,13 @@ def named(at: float, zone: tzinfo | None, *, with_seconds: bool = False) -> str:
     return f"{day}:{wall.second:02}" if with_seconds else day
 
 
-def rows(began: float, step_s: int, steps: int, zone: tzinfo | None) -> list[str]:
+@lru_cache(8)  # all charts of a page have one axis
+def rows(began: float, step_s: int, steps: int, zone: tzinfo | None) -> tuple[str, ...]:
     """When each step begins, for a table; with the offset from UTC where the clock changes on the way.
 
     >>> from datetime import UTC
     >>> rows(0, 1800, 2, UTC)
-    ['1 Jan 00:00', '1 Jan 00:30']
+    ('1 Jan 00:00', '1 Jan 00:30')
     """
     moments = [datetime.fromtimestamp(began + place * step_s, UTC).astimezone(zone) for place in range(steps)]
     is_changing = len({moment.utcoffset() for moment in moments}) > 1
@@ -144,4 +147,4 @@ def rows(began: float, step_s: int, steps: int, zone: tzinfo | None) -> list[str
     form = "%H:%M:%S" if has_seconds else "%H:%M"
     if is_changing:
         form += " %z"
-    return [f"{moment.day} {MONTHS[moment.month - 1]} {moment.strftime(form)}" for moment in moments]
+    return tuple(f"{moment.day} {MONTHS[moment.month - 1]} {moment.strftime(form)}" for moment in moments)

@@ -8,6 +8,7 @@ import zlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from operator import add as add_up
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from pawl.observe.store.schema import ALL_RELEASES, EVER, GAUGES, LEVELS, TABLES
 Data = Mapping[int, Any]
 """What a row holds, by number; ``+`` merges it. Tallies by route; in the shard GAUGES readings by name."""
 
+_NO_SUM = (0, 0.0)
 _READING = struct.Struct("<HHfff")  # eight digits are more than enough, and half of the room
 
 
@@ -75,18 +77,21 @@ def sums(rows: Iterable[bytes]) -> dict[int, tuple[int, float]]:
 
 def _note(found: dict[int, tuple[int, float]], head: bytes, means: Sequence[float], times: int) -> None:
     """Add the sums of means of rows that begin alike: the gauges' numbers, then how many values each had in a row."""
-    number = len(head) // 4
-    keys, counts = (array("H", _paired(part)) for part in (head[: 2 * number], head[2 * number :]))
-    for key, count, mean in zip(keys, counts, means, strict=True):
-        before, total = found.get(key, (0, 0.0))
+    for key, count, mean in zip(*_headed(head), means, strict=True):
+        before, total = found.get(key, _NO_SUM)
         found[key] = (before + count * times, total + count * mean)
 
 
-def _paired(columns: bytes) -> bytes:
-    """Numbers of two bytes each, from their lower bytes followed by their higher ones."""
-    raw = bytearray(columns)
-    raw[::2], raw[1::2] = columns[: len(raw) // 2], columns[len(raw) // 2 :]
-    return bytes(raw)
+@lru_cache(32)
+def _headed(head: bytes) -> tuple[array[int], array[int]]:
+    """Two columns of numbers of two bytes each, in each of which the lower bytes come first."""
+    half = len(head) // 2
+    raw = bytearray(len(head))
+    for first, place in ((0, 0), (half, half)):
+        raw[place : place + half : 2] = head[first : first + half // 2]
+        raw[place + 1 : place + half : 2] = head[first + half // 2 : first + half]
+    both = array("H", raw)
+    return both[: half // 2], both[half // 2 :]
 
 
 def merge(parts: Sequence[Data]) -> dict[int, Any]:
@@ -145,7 +150,7 @@ def find(
     Each part of the span comes from the widest of ``levels`` (finest first) that fits into it; what was not yet rolled
     up from narrower ones. A bucket that is only partly within the span is left out.
     """
-    return find_all(db, (app,), (shard,), began, ended, levels=levels)
+    return map(Row._make, find_all(db, (app,), (shard,), began, ended, levels=levels))
 
 
 def find_all(
@@ -156,8 +161,8 @@ def find_all(
     ended: int,
     *,
     levels: Sequence[Level] = LEVELS,
-) -> Iterator[Row]:
-    """As :func:`find`, of several apps and shards in one pass."""
+) -> Iterator[tuple[int, int, int, int, bytes]]:
+    """As :func:`find`, of several apps and shards in one pass; each row bare, with the fields of :class:`Row`."""
     for place, level in enumerate(levels):
         last = ended - level.width_s + 1
         inner_began = inner_ended = last
@@ -184,13 +189,12 @@ def ever(db: sqlite3.Connection, app: int, shard: int) -> Iterator[Row]:
 def _between(
     db: sqlite3.Connection, level: Level, began: int, ended: int, apps: Sequence[int], shards: Sequence[int],
     also: str = "",
-) -> Iterator[Row]:  # fmt: skip
-    found = db.execute(
+) -> Iterator[tuple[int, int, int, int, bytes]]:  # fmt: skip
+    return db.execute(
         f"SELECT began, app, shard, release, data FROM {level.table} "  # noqa: S608  # a table of ours
         f"WHERE began >= ? AND began < ? AND app IN ({_places(apps)}) AND shard IN ({_places(shards)}) {also}",
         (began, ended, *apps, *shards),
     )
-    return map(Row._make, found)
 
 
 def _places(values: Sequence[int]) -> str:

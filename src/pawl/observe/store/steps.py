@@ -39,9 +39,9 @@ def read(
     """The steps of which anything is known; ``apps`` are the numbers of the app and of the machine."""
     app, machine = (_NOBODY if one is None else one for one in apps)
     found: defaultdict[int, tuple[list[bytes], list[bytes], list[bytes]]] = defaultdict(lambda: ([], [], []))
-    for row in rows.find_all(db, (app, machine), (TOTAL, GAUGES), began, ended, levels=levels):
-        kind = 2 if row.app == machine else 0 if row.shard == TOTAL else 1
-        found[row.began // step_s * step_s][kind].append(row.data)
+    for at, whose, shard, _, data in rows.find_all(db, (app, machine), (TOTAL, GAUGES), began, ended, levels=levels):
+        kind = 2 if whose == machine else 0 if shard == TOTAL else 1
+        found[at // step_s * step_s][kind].append(data)
 
     def named(parts: Sequence[bytes]) -> Sums:
         return {called[key]: sums for key, sums in rows.sums(parts).items()}
