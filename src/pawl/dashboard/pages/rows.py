@@ -13,7 +13,7 @@ from pawl.ledger.records import DeployView
 from pawl.model import Commit, DeployKind, Outcome
 
 _TONES = {Outcome.KEPT: "good", Outcome.ROLLED_BACK: "bad", Outcome.FAILED: "bad", Outcome.SUPERSEDED: "quiet"}
-VERDICT_TONES = {"keep": "good", "roll back": "bad", "hard fail": "bad", "inconclusive": "warn", "no data": "quiet"}
+VERDICT_TONES = {"keep": "good", "roll back": "bad", "hard fail": "bad", "inconclusive": "quiet", "no data": "quiet"}
 _VERDICTS_READ = 200
 _ROLES = ("live", "trial", "warm", "ending")
 
