@@ -17,7 +17,7 @@ import random
 
 from bench.report import Result, Target
 from bench.simulated import BUCKET_S, TRAFFIC, Bucket, Lines
-from pawl.observe.judge.binomial import wilson
+from pawl.intervals import wilson
 from pawl.observe.judge.calibration import calibrated
 from pawl.observe.judge.latency import SlowLine
 from pawl.observe.judge.reference import Reference, reference

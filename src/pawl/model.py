@@ -42,13 +42,14 @@ class DeployKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit of an app's repository; times are ISO 8601 UTC."""
+    """One commit of an app's repository; times are ISO 8601 UTC. ``authored_at`` is '' where it is not known."""
 
     sha: str
     title: str
     author: str
     email: str
     committed_at: str
+    authored_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)

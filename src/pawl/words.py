@@ -38,6 +38,15 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 1440} d {minutes // 60 % 24} h"
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "request"), count(1200, "request")
+    ('1 request', '1,200 requests')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def size(amount: int) -> str:
     """Bytes for people.
 

@@ -11,6 +11,8 @@ import pytest
 
 from pawl.errors import StateError, UsageError
 from pawl.ledger.base import Ledger
+from pawl.ledger.dora.facts import Named
+from pawl.ledger.dora.span import Span
 from pawl.ledger.events import (
     AppCreated,
     AppRemoved,
@@ -33,7 +35,9 @@ from pawl.ledger.events import (
     SwitchedBack,
     TaskBegan,
     TaskEnded,
+    VerdictReached,
 )
+from pawl.ledger.observations import Observation
 from pawl.ledger.records import AppView, DeployView, Entry, Recorded
 from pawl.ledger.searching import Wanted
 from pawl.model import Commit, DeployKind, Live, Outcome, Stage
@@ -660,6 +664,51 @@ def test_what_was_learned_is_found_with_its_deploy(ledger: Ledger) -> None:
     assert [one.text for one in found if isinstance(one, Learned)] == ["Feeds are slow at noon", "Warm the cache first"]
 
 
+# What is measured
+
+
+def test_the_deploys_that_ended_are_summed_up_by_day_and_app(ledger: Ledger) -> None:
+    assert ledger.measured(since="2026-05-01", until="2026-05-31") == Span(
+        first_day=None, days=(), notable=(), named=()
+    )
+    first, other = keep(ledger, "r1"), keep(ledger, "r1", app="blog")
+    switch(ledger, "r2", app="blog")  # goes on
+    seen = ledger.measured(since="2026-05-09", until="2026-05-09")
+    assert [(day.app, day.day, day.live, day.kept) for day in seen.days] == [
+        ("blog", "2026-05-09", 1, 1),
+        ("demo", "2026-05-09", 1, 1),
+    ]
+    assert (seen.first_day, seen.notable, seen.named) == ("2026-05-09", (), ())
+    assert [day.app for day in ledger.measured("demo", since="2026-05-09", until="2026-05-09").days] == ["demo"]
+    later = ledger.measured(since="2026-05-10", until="2026-05-31")
+    assert (later.first_day, later.days) == ("2026-05-09", ())
+    assert (first, other) == ("d1", "d2")
+
+
+def test_deploys_that_may_have_failed_are_told_one_by_one(ledger: Ledger) -> None:
+    keep(ledger, "r1")
+    condemned = switch(ledger, "r2")
+    seen = Observation(verdict="roll back", why="errors", elapsed_s=9, duration_s=300)
+    ledger.append(VerdictReached(observation=seen, acts=True), app="demo", deploy=condemned)
+    take_back(ledger, condemned, to=("r1", 1))
+    rolled_back = keep(ledger, "r3")
+    keep(ledger, "r1", kind=DeployKind.ROLLBACK)
+    named = keep(ledger, "r4")
+    close_incident(ledger, open_incident(ledger, 20, caused_by=named), 90)
+    keep(ledger, "r5")
+    span = ledger.measured("demo", since="2026-05-09", until="2026-05-09")
+    assert [(one.deploy, one.left_how) for one in span.notable] == [
+        (condemned, "taken back"),
+        (rolled_back, "rolled back"),
+        (named, "replaced"),
+    ]
+    assert span.named == (Named("i1", named, None, at(90)),)
+    assert ledger.measured("blog", since="2026-05-09", until="2026-05-09").notable == ()
+    before = ledger.measured(since="2026-05-09", until="2026-05-09")
+    ledger.rebuild()
+    assert ledger.measured(since="2026-05-09", until="2026-05-09") == before
+
+
 # Followers
 
 
@@ -753,6 +802,7 @@ def test_a_closed_ledger_says_so(ledger: Ledger) -> None:
         lambda: ledger.releases("demo"),
         lambda: ledger.settings_version("demo"),
         ledger.incidents,
+        lambda: ledger.measured(since="2026-05-09", until="2026-05-09"),
         lambda: ledger.incident("i1"),
         ledger.next_incident_id,
         lambda: ledger.subscribe(lambda recorded: None),

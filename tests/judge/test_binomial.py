@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pawl.observe.judge.binomial import beta_cdf, dispersion, upper_bound, wilson
+from pawl.intervals import wilson
+from pawl.observe.judge.binomial import beta_cdf, dispersion, upper_bound
 from tests.judge.traffic import traffic
 
 

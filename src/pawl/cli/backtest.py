@@ -37,7 +37,7 @@ def command(app: str, *, days: int, inject: str | None, seed: int, as_json: bool
         output.as_json(answer)
     if not answer["watches"]:
         raise PawlError(
-            f"no time of the last {_count(days, 'day')} could be judged",
+            f"no time of the last {output.count(days, 'day')} could be judged",
             why=_left_out(answer["skipped"]) or "nothing was counted in them",
             next_step=f"see: pawl signals {app} --since {days}d",
         )
@@ -79,7 +79,7 @@ def _left_out(skipped: Json) -> str:
         (skipped["no_traffic"], "not live or without a request"),
         (skipped["too_little"], "with too little traffic, or too uneven a time before, to see anything"),
     )
-    return ", ".join(f"{_count(number, 'time')} {what}" for number, what in parts if number)
+    return ", ".join(f"{output.count(number, 'time')} {what}" for number, what in parts if number)
 
 
 def _alarms(answer: Json) -> list[str]:
@@ -110,7 +110,3 @@ def _injected(answer: Json) -> list[str]:
         texts[0] += f", half of those within {half}, nine in ten within {most}"
         texts.append("by the minute no fault is caught in less than 3 min; a real watch takes 15 s at least")
     return texts
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

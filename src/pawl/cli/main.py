@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "deploys": ("deploys", "Look", "The deploys of an app, newest first."),
     "signals": ("signals", "Look", "Requests, errors, latency and saturation of an app, for any span."),
     "backtest": ("backtest", "Look", "How often the judge would have been wrong on an app's own history."),
+    "dora": ("dora", "Look", "How changes get live and how they fare: the DORA measures."),
     "ledger": ("ledger", "Look", "Everything that happened: look it up, export it, import it."),
     "logs": ("logs", "Look", "What an app's instances, builds, tests and tasks wrote."),
     "run": ("run", "Settings", "Run a command in the live release with its production environment."),

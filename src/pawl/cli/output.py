@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from pawl.errors import PawlError
+from pawl.words import count as count
 from pawl.words import duration as duration
 from pawl.words import moment as moment
 from pawl.words import printable as printable

@@ -81,13 +81,9 @@ def _head(answer: Json) -> str:
         return f"{of}: no requests were counted {span}"
     latencies = ", ".join(f"{name} {charts.seconds(answer[f'{name}_s'])}" for name in ("p50", "p95", "p99"))
     return (
-        f"{of}: {_count(answer['requests'], 'request')} {span}, {answer['rate_per_s']:.3g} a second, "
-        f"{_count(answer['errors'], 'error')} ({charts.share(answer['error_share'])}), {latencies}"
+        f"{of}: {output.count(answer['requests'], 'request')} {span}, {answer['rate_per_s']:.3g} a second, "
+        f"{output.count(answer['errors'], 'error')} ({charts.share(answer['error_share'])}), {latencies}"
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _instances(gauges: Sequence[Json]) -> list[str]:
@@ -149,7 +145,7 @@ def _errors(one: Json) -> str:
 
 
 def _more(number: int, noun: str) -> list[str]:
-    return [f"and {_count(number, f'more {noun}')}"] if number else []
+    return [f"and {output.count(number, f'more {noun}')}"] if number else []
 
 
 def _bars(answer: Json) -> list[str]:
@@ -182,7 +178,9 @@ def _step(answer: Json) -> str:
 def _trouble(counting: Json) -> list[str]:
     texts = []
     if counting["invalid"]:
-        texts.append(f"{_count(counting['invalid'], 'line')} of the access log could not be read, and are not counted")
+        texts.append(
+            f"{output.count(counting['invalid'], 'line')} of the access log could not be read, and are not counted"
+        )
     if trouble := counting["trouble"]:
         texts.append(output.printable(f"{trouble['what']}: {trouble['why']}"))
         if trouble["next"]:

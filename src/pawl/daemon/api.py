@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from pawl import __version__
-from pawl.daemon import backtesting, incidents, readings, records, requests, shapes, streams
+from pawl.daemon import backtesting, incidents, measuring, readings, records, requests, shapes, streams
 from pawl.daemon.pawld import Pawld
 from pawl.deploys.story import from_os
 from pawl.errors import PawlError, UsageError
@@ -64,6 +64,7 @@ class Api:
             ("GET", "/v1/incidents", self.incidents),
             ("GET", "/v1/ledger/events", self.ledger_events),
             ("GET", "/v1/ledger/export", self.ledger_export),
+            ("GET", "/v1/dora", self.dora),
             ("POST", f"{app}/incidents", self.open_incident),
             ("POST", "/v1/incidents/{incident}/close", self.close_incident),
             ("POST", f"{app}/rollback", self.roll_back),
@@ -189,6 +190,9 @@ class Api:
         view = self._known_deploy(request)
         kept = incidents.learned(self._pawld, view, await _body(request, incidents.LessonRequest))
         return _json({"app": view.app, "deploy": view.id, **incidents.lessons([kept])[view.id][0]})
+
+    async def dora(self, request: Request) -> Response:
+        return _json(measuring.dora(self._pawld, _query(request, measuring.DoraQuery), now=time.time()))
 
     async def incidents(self, request: Request) -> Response:
         found = incidents.listed(self._pawld, _query(request, incidents.IncidentsQuery))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Protocol
 
+from pawl.ledger.dora.span import Span
 from pawl.ledger.events import Event
 from pawl.ledger.records import AppView, DeployView, Entry, IncidentView, Recorded, ReleaseView
 from pawl.ledger.searching import Found, Wanted
@@ -95,6 +96,12 @@ class Ledger(Protocol):
 
     def incident(self, incident: str) -> IncidentView | None:
         """The incident with this id, or None."""
+
+    def measured(self, app: str | None = None, *, since: str, until: str) -> Span:
+        """What the DORA measures need of the days ``since`` to ``until`` (``2026-05-09``, UTC, both included).
+
+        Of an app, also one that was removed, or of all. A million deploys take about a second.
+        """
 
     def settings_version(self, app: str) -> int:
         """The version of the app's settings recorded last; 0 if they were never changed or the app is unknown."""

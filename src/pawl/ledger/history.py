@@ -9,6 +9,8 @@ from typing import TypeVar
 from msgspec.structs import replace as changed
 
 from pawl.ledger import events
+from pawl.ledger.dora.facts import KeptRows
+from pawl.ledger.dora.facts import apply as measure
 from pawl.ledger.records import (
     ENDED,
     AppView,
@@ -84,10 +86,12 @@ class History:
         self.apps: dict[str, _App] = {}
         self.deploys: dict[str, DeployView] = {}
         self.incidents: dict[str, IncidentView] = {}
+        self.measured = KeptRows()
 
     def apply(self, at: Recorded) -> None:
         """Change the views by one event, as :func:`pawl.ledger.views.apply` does."""
         event = at.event
+        measure(self.measured, at)
         if isinstance(event, events.DeployFact):
             self._in_deploy(at, event)
         if isinstance(event, events.IncidentOpened):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pawl.ledger.database import Database
+from pawl.ledger.dora import stored
 
 Migration = Sequence[str]
 """SQL statements, valid for every keeper, that change ``events`` and ``counters`` from one version to the next."""
@@ -16,6 +17,7 @@ Migration = Sequence[str]
 MIGRATIONS: tuple[Migration, ...] = (
     (),  # to 2: verdicts, events that an older Pawl cannot read
     (),  # to 3: incidents, and what was learned
+    (),  # to 4: what is measured of each deploy
 )
 """The first leads from version 1 to 2. What they did is also in ``RECORD``, for new ledgers."""
 
@@ -124,6 +126,7 @@ VIEWS = {
         fixed_by TEXT,
         note TEXT NOT NULL
     )""",
+    **stored.VIEWS,
 }
 
 _VIEW_INDEXES = (
@@ -135,6 +138,7 @@ _VIEW_INDEXES = (
     "CREATE INDEX deploys_by_time ON deploys (app, queued_at)",
     "CREATE INDEX incidents_by_app ON incidents (app, opened_seq)",
     "CREATE INDEX deploys_unfinished ON deploys (queued_seq) WHERE outcome IS NULL",
+    *stored.VIEW_INDEXES,
 )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
+from pawl.errors import StateError
 from pawl.ledger import incidents, reading, searching, views
 from pawl.ledger.base import Clock, Follower, Ledger
 from pawl.ledger.database import Database, Keeper
+from pawl.ledger.dora import stored
+from pawl.ledger.dora.span import Span
 from pawl.ledger.events import Event, IncidentClosed, IncidentOpened, decoded, kind_of, stored_form
 from pawl.ledger.followers import Followers
 from pawl.ledger.records import (
@@ -101,6 +105,13 @@ class SqlLedger:
 
     def incident(self, incident: str) -> IncidentView | None:
         return self._keeper.read(lambda db: incidents.one(db, incident))
+
+    def measured(self, app: str | None = None, *, since: str, until: str) -> Span:
+        found, stale = self._keeper.read(lambda db: stored.span(db, app, since, until))
+        if stale:
+            with suppress(StateError):  # a full disk is no reason not to answer
+                self._keeper.write(lambda db: stored.keep_sums(db, stale))
+        return found
 
     def settings_version(self, app: str) -> int:
         return self._keeper.read(lambda db: reading.settings_version(db, app))

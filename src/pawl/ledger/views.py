@@ -11,6 +11,7 @@ import msgspec
 
 from pawl.ledger import events, incidents, pointer
 from pawl.ledger.database import Database
+from pawl.ledger.dora import stored
 from pawl.ledger.records import ENDED, Recorded
 from pawl.ledger.schema import create_views
 from pawl.model import Outcome, Stage
@@ -23,6 +24,7 @@ def apply(db: Database, recorded: Recorded) -> None:
     change = _CHANGES.get(type(recorded.event))
     if change is not None:
         change(db, recorded, recorded.event)
+    stored.change(db, recorded)
 
 
 def rebuild(db: Database, history: Iterable[Recorded]) -> None:

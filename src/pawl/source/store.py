@@ -15,7 +15,7 @@ from pawl import runner
 from pawl.errors import PawlError, UsageError
 from pawl.model import Commit
 
-_COMMIT_FORMAT = "%H%x00%s%x00%an%x00%ae%x00%ct"
+_COMMIT_FORMAT = "%H%x00%s%x00%an%x00%ae%x00%ct%x00%at"
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 _LFS_POINTER = "version https://git-lfs.github.com/spec/v1"
 _LONGEST_LFS_POINTER_BYTES = 1024
@@ -167,8 +167,8 @@ class Store:
         done = await self._git("log", "-z", f"--format={_COMMIT_FORMAT}", *arguments, "--")
         fields = iter(done.text.split("\0"))
         return [
-            Commit(sha, title, author, email, _iso_utc(seconds))
-            for sha, title, author, email, seconds in zip(fields, fields, fields, fields, fields, strict=False)
+            Commit(sha, title, author, email, _iso_utc(committed), _iso_utc(authored))
+            for sha, title, author, email, committed, authored in zip(*[fields] * 6, strict=False)
         ]
 
     async def _git(self, *arguments: str, check: bool = True) -> runner.Completed:

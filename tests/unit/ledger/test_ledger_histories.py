@@ -179,15 +179,21 @@ def answers(ledger: Ledger) -> dict[str, object]:
         "incidents": ledger.incidents(limit=None),
         "incidents of apps": [ledger.incidents(app, limit=1) for app in APPS],
         "incident": [ledger.incident(incident) for incident in ("i1", "i2", "outage")],
+        "measured": [ledger.measured(app, since="2026-05-01", until="2026-05-31") for app in (None, *APPS)],
         "settings": [ledger.settings_version(app) for app in APPS],
         "next": (ledger.next_deploy_id(), ledger.next_incident_id()),
     }
 
 
+COLUMNS = {"measured_days": "day, app, deploys"}  # what is summed up is made when it is asked for
+
+
 def tables(ledger: SqlLedger) -> dict[str, list[list[object]]]:
     return {
         table: ledger._keeper.read(
-            lambda db, table=table: sorted(map(list, db.execute(f"SELECT * FROM {table}")), key=repr)  # type: ignore[misc]
+            lambda db, table=table: sorted(
+                map(list, db.execute(f"SELECT {COLUMNS.get(table, '*')} FROM {table}")), key=repr
+            )  # type: ignore[misc]
         )
         for table in VIEWS
     }

@@ -43,11 +43,14 @@ def send(repo: Repository, store: Store, sha: str) -> str:
 
 def test_a_commit_that_arrived_is_read_with_its_time_in_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_COMMITTER_DATE", "2026-05-09T09:00:00+02:00")
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "2026-05-08T09:00:00+02:00")
     title = "Quicker “feeds” \x1e \x01 <b>"
 
     async def scene(store: Store, repo: Repository) -> None:
         sha = send(repo, store, repo.commit(f"{title}\n\nThe body"))
-        assert await store.commit(sha) == Commit(sha, title, "Ada Lovelace", "ada@example.org", "2026-05-09T07:00:00Z")
+        assert await store.commit(sha) == Commit(
+            sha, title, "Ada Lovelace", "ada@example.org", "2026-05-09T07:00:00Z", "2026-05-08T07:00:00Z"
+        )
 
     play(tmp_path, scene)
 

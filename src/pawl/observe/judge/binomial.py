@@ -1,10 +1,9 @@
-"""Shares of counts: exact bounds, an interval to show, and how far counts scatter beyond chance."""
+"""Shares of counts: exact bounds, and how far counts scatter beyond chance."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import NormalDist
 
 _TINY = 1e-300
 _MOST_TERMS = 1_000_000
@@ -67,30 +66,6 @@ def upper_bound(events: int, requests: int, *, confidence: float = 0.95) -> floa
         return math.log(max(_TINY, beta_cdf(1 - share, requests - events, events + 1))) - goal
 
     return _root(excess, *_bracket(events, requests, confidence, excess))
-
-
-def wilson(events: int, requests: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval for a share: the one to print beside it, sensible for 0 of n and for small n.
-
-    Formula: the p with |p_hat - p| <= z sqrt(p (1-p) / n). Assumes independent requests; covers about ``confidence``.
-    Source: Wilson 1927, JASA 22; recommended by Brown, Cai and DasGupta 2001, Statistical Science 16, §3.1.1.
-
-    >>> [round(end, 3) for end in wilson(1, 10)]
-    [0.018, 0.404]
-    >>> wilson(0, 0)
-    (0.0, 1.0)
-
-    Raises ValueError unless 0 <= events <= requests and 0 < confidence < 1.
-    """
-    _check(events, requests, confidence)
-    if not requests:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = events / requests
-    middle = share + z * z / (2 * requests)
-    half = z * math.sqrt(share * (1 - share) / requests + z * z / (4 * requests * requests))
-    scale = 1 + z * z / requests
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 def dispersion(buckets: Sequence[tuple[int, int]]) -> float:

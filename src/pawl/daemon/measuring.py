@@ -1,0 +1,56 @@
+"""What ``GET /v1/dora`` answers: the measures of a span, as JSON."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from pawl.daemon.pawld import Pawld
+from pawl.daemon.requests import known
+from pawl.errors import UsageError
+
+Json = dict[str, Any]
+
+_USUAL_S = 90 * 86_400
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+
+
+class DoraQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of which app, or of all; from when to when (Unix seconds; the last 90 days, until now)."""
+
+    app: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+def dora(pawld: Pawld, query: DoraQuery, *, now: float) -> Json:
+    """The measures of an app, also of one that was removed, or of all.
+
+    Raises:
+        UsageError: no such app, or no such span.
+    """
+    from pawl.ledger.dora.report import report  # a pawld that is never asked does without it
+
+    if query.app is not None and not pawld.ledger.deploys(query.app, limit=1):
+        known(pawld, query.app)
+    began, ended = _span(query, now)
+    found: Json = msgspec.to_builtins(
+        report(pawld.ledger, query.app, datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(ended, UTC))
+    )
+    return found
+
+
+def _span(query: DoraQuery, now: float) -> tuple[float, float]:
+    for name, at in (("since", query.since), ("until", query.until)):
+        if at is not None and not math.isfinite(at):
+            raise UsageError(f"{name} is not a time")
+    ended = now if query.until is None else max(_EARLIEST, min(query.until, now))
+    began = ended - _USUAL_S if query.since is None else max(_EARLIEST, query.since)
+    if began >= now:
+        raise UsageError("the span begins in the future", next_step="ask for one that has begun: --since 90d")
+    if began >= ended:
+        raise UsageError("the span ends before it begins")
+    return began, ended
