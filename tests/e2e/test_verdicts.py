@@ -107,6 +107,14 @@ def test_the_same_is_shown_later(scenes: Scenes) -> None:
     assert watched.events("verdict")[0]["why"] == watched.verdict["why"]
 
 
+def test_a_change_that_was_taken_back_is_measured_as_failed_until_the_old_one_served_again(scenes: Scenes) -> None:
+    shop, watched = scenes["errors"].shop, scenes["errors"].watched
+    failures = {one["deploy"]: one for one in shop.pawl.json("dora", shop.name)["failures"]}
+    failure = failures[watched.deploy]
+    assert failure["how"] == "taken back"
+    assert abs(failure["recovery_s"] - (watched.at("taken back") - watched.at("switched"))) < 0.01
+
+
 def test_a_change_that_makes_everything_a_third_slower_is_taken_back(scenes: Scenes) -> None:
     watched = scenes["slower"]
     watched.assert_taken_back("roll back")
