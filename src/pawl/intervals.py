@@ -30,7 +30,9 @@ def wilson(events: int, trials: int, *, confidence: float = 0.95) -> tuple[float
     middle = share + z * z / (2 * trials)
     half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    low = (middle - half) / scale if events else 0.0
+    high = (middle + half) / scale if events < trials else 1.0
+    return max(0.0, low), min(1.0, high)
 
 
 def median_ranks(count: int, *, confidence: float = 0.95) -> tuple[int, int] | None:
