@@ -15,7 +15,8 @@ from pawl.ledger.dora.measures import durations, recovery
 from pawl.ledger.dora.report import report
 from pawl.ledger.memory import MemoryLedger
 from pawl.ledger.records import Entry
-from tests.unit.ledger.test_ledger_histories import APPS, BEGUN, START, any_entry
+from tests.ledger_rig import START
+from tests.unit.ledger.test_ledger_histories import APPS, BEGUN, any_entry
 
 values = st.lists(st.lists(st.integers(0, 10**9), max_size=30), max_size=6)
 failures = st.lists(st.tuples(st.floats(0, 1e6), st.booleans()), max_size=30)
