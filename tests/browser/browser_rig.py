@@ -155,7 +155,7 @@ class Visitor:
         """Close every page; nothing may have gone wrong."""
         for context in self.contexts:
             context.close()
-        assert self.faults.found == []
+        assert not self.faults.found, self.faults.found
 
 
 def sideways(page: Page) -> list[str]:
