@@ -26,7 +26,7 @@ from pawl.observe.gauges import Reading
 from pawl.observe.signals import LoggedSignals
 from pawl.observe.store import SignalStore
 from pawl.observe.store import rows as store_rows
-from pawl.observe.store.schema import GAUGES, LEVELS
+from pawl.observe.store.schema import GAUGES, LEVELS, TENS
 
 _NOW = float(signals.ENDED)
 _MACHINE = 2
@@ -101,7 +101,7 @@ def _furnish(path: Path) -> None:
         db.executemany("INSERT INTO names VALUES (?, 'gauge', ?)", machine)
         db.execute("INSERT INTO names VALUES (?, 'app', '')", (_MACHINE,))
         db.execute("INSERT INTO names VALUES (4, 'release', '')")
-        for level in LEVELS:
+        for level in (*LEVELS, TENS):
             count = min(level.width_s // 5, 65_535)
             data = store_rows.encode(GAUGES, {key: Reading(count, count * 0.7, 0.5, 0.9) for key, _ in machine})
             columns, table = "began, app, shard, release, is_rolled, data", level.table

@@ -27,7 +27,7 @@ from pawl.observe.records import Counted
 from pawl.observe.signals import LoggedSignals, Window
 from pawl.observe.store import SignalStore
 from pawl.observe.store import rows as store_rows
-from pawl.observe.store.schema import DAY_S, GAUGES, HOUR_S, LEVELS, TOTAL, shard_of
+from pawl.observe.store.schema import DAY_S, GAUGES, HOUR_S, LEVELS, TENS, TOTAL, Level, shard_of
 from pawl.observe.tail import Position
 from pawl.observe.tally import CODES, Tally, merged
 
@@ -103,12 +103,13 @@ def fill(path: Path, weights: Sequence[float]) -> None:
         gauges = [(10 + one, "gauge", f"rss web.{one}") for one in range(_GAUGED)]
         names = [(_APP, "app", "demo"), (_RELEASE, "release", "r1"), *gauges]
         db.executemany("INSERT INTO names VALUES (?, ?, ?)", names)
-        _level(db, 0, ENDED - 2 * HOUR_S, _drawn(weights, _PER_S * 5))
+        _level(db, LEVELS[0], ENDED - 2 * HOUR_S, _drawn(weights, _PER_S * 5))
         minutes = _drawn(weights, _PER_S * 60)
-        _level(db, 1, ENDED - _DAYS * DAY_S, minutes)
+        _level(db, LEVELS[1], ENDED - _DAYS * DAY_S, minutes)
+        _level(db, TENS, ENDED - TENS.kept_s, [_added(minutes, 10)])
         hour = _added(minutes, 60)
-        _level(db, 2, ENDED - _DAYS * DAY_S, [hour])
-        _level(db, 3, ENDED - _DAYS * DAY_S, [_added([hour], 24)])
+        _level(db, LEVELS[2], ENDED - _DAYS * DAY_S, [hour])
+        _level(db, LEVELS[3], ENDED - _DAYS * DAY_S, [_added([hour], 24)])
         db.execute("COMMIT")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -131,14 +132,17 @@ def _added(parts: Sequence[Mapping[int, Tally]], times: int) -> dict[int, Tally]
     return store_rows.merge([parts[number % len(parts)] for number in range(times)])
 
 
-def _level(db: sqlite3.Connection, level: int, began: int, drawn: Sequence[Mapping[int, Tally]]) -> None:
+def _level(db: sqlite3.Connection, level: Level, began: int, drawn: Sequence[Mapping[int, Tally]]) -> None:
     ready = [_rows(one) for one in drawn]
-    chance = random.Random(level)
-    width = LEVELS[level].width_s
-    wider = LEVELS[level + 1].width_s if level + 1 < len(LEVELS) else 0
+    if level is TENS:
+        ready = [[(shard, data) for shard, data in one if shard == TOTAL] for one in ready]
+    chance = random.Random(level.width_s)
+    width = level.width_s
+    wider = min((one.width_s for one in LEVELS if one.width_s > width), default=0)
     columns = "began, app, shard, release, is_rolled, data"
-    insert = f"INSERT INTO {LEVELS[level].table} ({columns}) VALUES (?, ?, ?, ?, ?, ?)"
-    for at in range(LEVELS[level].floor(began), ENDED // width * width, width):
+    insert = f"INSERT INTO {level.table} ({columns}) VALUES (?, ?, ?, ?, ?, ?)"
+    ended = ENDED // HOUR_S * HOUR_S if level is TENS else ENDED // width * width  # of hours that are over
+    for at in range(level.floor(began), ended, width):
         is_rolled = bool(wider) and at < ENDED // wider * wider
         shards = [*chance.choice(ready), (GAUGES, _gauges(chance))]
         db.executemany(insert, [(at, _APP, shard, _RELEASE, is_rolled, data) for shard, data in shards])

@@ -13,7 +13,7 @@ from pawl.observe.store.schema import DAY_S, HOUR_S, LEVELS
 USUAL: dict[str, int] = {"1h": HOUR_S, "24h": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S}
 MOST_STEPS = 180
 
-_STEPS_S = (5, 15, 30, 60, 120, 300, 600, 900, 1800, HOUR_S, 2 * HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S,
+_STEPS_S = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, HOUR_S, 2 * HOUR_S, 3 * HOUR_S, 6 * HOUR_S, 12 * HOUR_S,
             DAY_S, 2 * DAY_S, 7 * DAY_S)  # fmt: skip
 _BY_THE_HOUR_S = 2 * DAY_S
 """A longer span is told by the hour: minutes would be four times as much to read, and nobody could see them."""

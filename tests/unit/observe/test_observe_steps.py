@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,10 +14,12 @@ from hypothesis import strategies as st
 from pawl.observe import lanes
 from pawl.observe.gauges import Gauge, Reading
 from pawl.observe.histogram import BUCKETS, Histogram
+from pawl.observe.records import Counted, Key
 from pawl.observe.signals import LoggedSignals
 from pawl.observe.store import SignalStore, rows
-from pawl.observe.store.schema import GAUGES
-from pawl.observe.tally import CLASSES, NOTHING, Tally, encode, merged, merged_totals
+from pawl.observe.store.schema import DAY_S, GAUGES
+from pawl.observe.tail import Position
+from pawl.observe.tally import CLASSES, CODES, NOTHING, Tally, encode, merged, merged_totals
 from tests.unit.observe.observe_rig import T0, counting, line
 
 COUNTS = st.dictionaries(st.integers(0, BUCKETS - 1), st.integers(0, 2**40) | st.integers(0, 300), max_size=30)
@@ -87,6 +91,86 @@ def test_steps_tell_what_buckets_and_gauges_tell(tmp_path: Path) -> None:
             assert step.machine["load", ""][0] == step_s / 5
     assert source.steps("nobody", began=int(T0), ended=int(T0) + 60, step_s=60)[int(T0)].tally == NOTHING
     counter.close()
+    store.close()
+
+
+def served(store: SignalStore, at: float, requests: int = 1) -> None:
+    """Requests that end at a time, counted now, whenever that is."""
+    tally = Tally.of_codes([CODES[200] + 300] * requests)
+    store.commit(Counted({Key(int(at // 5 * 5), "demo", "r1", 0): tally}, newest=at), {}, Position(1))
+
+
+def tidied(store: SignalStore, now: float) -> None:
+    while store.tidy(now):
+        pass
+
+
+def tens(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as db:
+        return int(db.execute("SELECT count(*) FROM buckets_600 WHERE shard = 0").fetchone()[0])
+
+
+def test_ten_minutes_are_read_as_one_and_hold_what_came_late(tmp_path: Path) -> None:
+    store = SignalStore(tmp_path / "signals.db")
+    for at in range(0, 7200, 60):
+        served(store, T0 + at, requests=3)
+        store.add_gauges([Gauge("load", 2.0), Gauge("rss", 1e6, "demo", "r1", "web.1")], T0 + at)
+    tidied(store, T0 + 7260)
+    assert tens(tmp_path / "signals.db") == 12
+
+    served(store, T0 + 30, requests=5)  # its row is rolled up already
+    served(store, T0 + 3607, requests=7)  # a row of its own
+    served(store, T0 + 7300, requests=2)  # an hour that goes on
+    told = LoggedSignals(store).steps("demo", began=int(T0), ended=int(T0) + 7800, step_s=600)
+    tidied(store, T0 + 7320)
+    again = LoggedSignals(store).steps("demo", began=int(T0), ended=int(T0) + 7800, step_s=600)
+
+    assert [told[at].tally.requests for at in sorted(told)] == [35, 30, 30, 30, 30, 30, 37, 30, 30, 30, 30, 30, 2]
+    assert {at: one.tally for at, one in again.items()} == {at: one.tally for at, one in told.items()}
+    assert [one.gauges["rss", "web.1"] for at, one in again.items() if at < T0 + 7200] == [(10, 1e7)] * 12
+    assert [one.machine["load", ""] for at, one in again.items() if at < T0 + 7200] == [(10, 20.0)] * 12
+    store.close()
+
+
+def test_a_store_that_had_no_tens_tells_the_same_of_the_time_before(tmp_path: Path) -> None:
+    path = tmp_path / "signals.db"
+    store = SignalStore(path)
+    for at in range(0, 3 * 3600, 60):
+        served(store, T0 + at)
+    tidied(store, T0 + 3 * 3600)
+    store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE buckets_600")
+        db.execute("DELETE FROM counters WHERE name = 'tens_from'")
+        db.execute("PRAGMA user_version = 2")
+        db.commit()
+
+    store = SignalStore(path)
+    for at in range(3 * 3600, 6 * 3600, 60):
+        served(store, T0 + at)
+    tidied(store, T0 + 6 * 3600 + 60)
+
+    assert tens(path) == 4 * 6, "what was not rolled up yet, and what came since"
+    for began in (0, 3, 4):
+        first = int(T0) + began * 3600
+        told = LoggedSignals(store).steps("demo", began=first, ended=int(T0) + 6 * 3600, step_s=600)
+        assert [one.tally.requests for _, one in sorted(told.items())] == [10] * (6 * (6 - began))
+    store.close()
+
+
+def test_tens_are_removed_after_their_time(tmp_path: Path) -> None:
+    store = SignalStore(tmp_path / "signals.db")
+    served(store, T0)
+    served(store, T0 + 4 * DAY_S)
+    tidied(store, T0 + 5 * DAY_S)
+    assert tens(tmp_path / "signals.db") == 2
+
+    served(store, T0 + 9 * DAY_S)
+    tidied(store, T0 + 9 * DAY_S)
+
+    assert tens(tmp_path / "signals.db") == 1
+    told = LoggedSignals(store).steps("demo", began=int(T0), ended=int(T0) + 1200, step_s=600)
+    assert [one.tally.requests for one in told.values()] == [1], "the minute is there still"
     store.close()
 
 

@@ -208,16 +208,20 @@ def test_what_was_ever_counted_never_falls_while_days_are_removed(store: SignalS
     assert (store.ever("nobody", both), store.ever_by_route("nobody", [OTHER])) == ({}, {})
 
 
-def test_a_store_of_the_version_before_is_brought_forward(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_of_a_version_before_is_brought_forward(tmp_path: Path, version: int) -> None:
     path = tmp_path / "signals.db"
     with closing(SignalStore(path)) as store:
         for day in range(3):
             add(store, T0 + day * DAY_S)
         tidied(store, T0 + 2 * DAY_S)
     with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE buckets_ever")
-        db.execute("UPDATE buckets_86400 SET is_rolled = 0")
-        db.execute("PRAGMA user_version = 1")
+        db.execute("DROP TABLE buckets_600")
+        db.execute("DELETE FROM counters WHERE name = 'tens_from'")
+        if version == 1:
+            db.execute("DROP TABLE buckets_ever")
+            db.execute("UPDATE buckets_86400 SET is_rolled = 0")
+        db.execute(f"PRAGMA user_version = {version}")
         db.commit()
     for _ in range(2):
         with closing(SignalStore(path)) as store:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pawl.observe import tally
 from pawl.observe.gauges import Reading
-from pawl.observe.store.schema import ALL_RELEASES, EVER, GAUGES, LEVELS, TABLES, TOTAL, Level
+from pawl.observe.store.schema import ALL_RELEASES, EVER, GAUGES, LEVELS, MINUTE, TABLES, TENS, TOTAL, Level
 
 Data = Mapping[int, Any]
 """What a row holds, by number; ``+`` merges it. Tallies by route; in the shard GAUGES readings by name."""
@@ -119,7 +119,30 @@ def add(db: sqlite3.Connection, level: int, began: int, place: Place, data: Data
     after = merge([decode(place.shard, before), data])
     db.execute(f"UPDATE {table} SET data = ? WHERE id = ?", (encode(place.shard, after), number))  # noqa: S608  # the same
     if is_rolled:
+        if LEVELS[level : level + 1] == (MINUTE,):
+            add_to_tens(db, [(began, data)], place)
         roll(db, level, began, place, data)
+
+
+def add_to_tens(db: sqlite3.Connection, minutes: Iterable[tuple[int, Data]], place: Place) -> None:
+    """Add minutes that are rolled up, each with when it began, within the caller's transaction."""
+    if place.shard not in (TOTAL, GAUGES):
+        return
+    tens: dict[int, list[Data]] = {}
+    for began, data in minutes:
+        tens.setdefault(TENS.floor(began), []).append(data)
+    for began, parts in tens.items():
+        key = (began, place.app, place.shard, place.release)
+        before = db.execute(
+            f"SELECT data FROM {TENS.table} WHERE began = ? AND app = ? AND shard = ? AND release = ?",  # noqa: S608  # a table of ours
+            key,
+        ).fetchone()
+        after = merge([*parts, *([decode(place.shard, before[0])] if before else [])])
+        db.execute(
+            f"INSERT INTO {TENS.table} (began, app, shard, release, is_rolled, data) VALUES (?, ?, ?, ?, 1, ?) "  # noqa: S608  # the same
+            "ON CONFLICT (began, app, shard, release) DO UPDATE SET data = excluded.data",
+            (*key, encode(place.shard, after)),
+        )
 
 
 def roll(db: sqlite3.Connection, level: int, began: int, place: Place, data: Data) -> None:

@@ -4,7 +4,8 @@ Four tables of one shape hold buckets of 5 s, a minute, an hour and a day. A row
 counted with in one bucket and **shard**: shard 0 has the app's total, shard 1 and up 64 routes each, shard -1 gauges.
 ``is_rolled`` says that the row is in the next table's rows too. Rows begin with the time in their only index, so that
 they are added and removed at its ends. A fifth table has one bucket of all time, where days end once they are over: of
-each release the total, as long as it has a day, and of each route what all releases together were asked.
+each release the total, as long as it has a day, and of each route what all releases together were asked. A sixth stands
+beside them: ten minutes each of totals and gauges, for graphs of a day.
 
 Size, measured by ``bench/signals.py`` with 200 requests a second over 50 routes of wide latencies and 25 gauges: 4.2
 kB for each minute of traffic, 180 MB for the 30 days of minutes and 195 MB with all else. Hours and days are kept
@@ -48,9 +49,13 @@ LEVELS = (
     Level(DAY_S, 400 * DAY_S),
 )
 
+MINUTE = LEVELS[1]
 EVER = Level(1 << 40, 1 << 40)  # wider than time
 TABLES = (*LEVELS, EVER)
 """Each with what rolls up into the next."""
+
+TENS = Level(600, 8 * DAY_S)
+"""Beside the others: totals and gauges of minutes that are rolled up; a graph of a day has a tenth to read then."""
 
 TOTAL, GAUGES = 0, -1
 ALL_RELEASES = 0
@@ -58,7 +63,7 @@ ALL_RELEASES = 0
 ROUTES_PER_SHARD = 64
 
 _APPLICATION = 0x50617753  # "PawS"
-_VERSION = 2
+_VERSION = 3
 
 
 def shard_of(route: int) -> int:
@@ -110,18 +115,19 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA wal_autocheckpoint = 2000")  # pages; for whoever does not call checkpoint() before that
     if is_empty:
         _create(db)
-    elif version == 1:
-        _add_ever(db)
+    elif version < _VERSION:
+        _migrate(db, version)
     if db.execute("SELECT count(*) FROM counters").fetchone()[0] != len(_COUNTERS):
         raise damaged(path, "its counters are missing")
 
 
-_COUNTERS = ("lines", "invalid", "newest")
+_COUNTERS = ("lines", "invalid", "newest", "tens_from")
+"""``tens_from``: what was rolled up before that time is not in ``TENS``."""
 
 
 def _create(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
-    for level in TABLES:
+    for level in (*TABLES, TENS):
         _create_buckets(db, level)
     for statement in _OTHERS:
         db.execute(statement)
@@ -147,10 +153,16 @@ def _create_buckets(db: sqlite3.Connection, level: Level) -> None:
     db.execute(f"CREATE INDEX {level.table}_to_roll ON {level.table} (began, app) WHERE is_rolled = 0")
 
 
-def _add_ever(db: sqlite3.Connection) -> None:
-    """From version 1, which had no bucket of all time; it is filled by tidying."""
+def _migrate(db: sqlite3.Connection, version: int) -> None:
+    """From version 1, which had no bucket of all time (it is filled by tidying), and from 2, which had no tens."""
     db.execute("BEGIN IMMEDIATE")
-    _create_buckets(db, EVER)
+    if version < 2:
+        _create_buckets(db, EVER)
+    _create_buckets(db, TENS)
+    newest = db.execute("SELECT value FROM counters WHERE name = 'newest'").fetchone()
+    if newest is not None:
+        # An hour that has not begun yet is rolled up whole.
+        db.execute("INSERT INTO counters VALUES ('tens_from', ?)", (newest[0] // HOUR_S * HOUR_S + HOUR_S,))
     db.execute(f"PRAGMA user_version = {_VERSION}")
     db.execute("COMMIT")
 

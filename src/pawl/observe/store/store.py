@@ -207,6 +207,8 @@ class SignalStore:
         """
         levels = [level for level in schema.LEVELS if step_s % level.width_s == 0]
         with self._reading() as db:
+            if levels[-1] is schema.MINUTE and step_s % schema.TENS.width_s == 0 and began >= self._tens_from(db):
+                levels.append(schema.TENS)
             apps = self._names.find("app", app), self._names.find("app", "")
             called = {
                 number: (name, instance)
@@ -214,6 +216,11 @@ class SignalStore:
                 for name, _, instance in [full.partition(_SEPARATOR)]
             }
             return steps.read(db, apps, called, began, ended, step_s=step_s, levels=levels)
+
+    def _tens_from(self, db: sqlite3.Connection) -> float:
+        """From when on the tens have all that their minutes, once rolled up, have."""
+        counters: dict[str, float] = dict(db.execute("SELECT name, value FROM counters").fetchall())
+        return max(counters["tens_from"], counters["newest"] - schema.TENS.kept_s + schema.TENS.width_s)
 
     def releases(self, app: str, began: int, ended: int) -> dict[str, Tally]:
         """The releases that served the app in the span, with what they served."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from pawl.observe.store.rows import Place, decode, merge, roll
-from pawl.observe.store.schema import EVER, LEVELS, TABLES, TOTAL
+from pawl.observe.store.rows import Place, add_to_tens, decode, merge, roll
+from pawl.observe.store.schema import EVER, LEVELS, MINUTE, TABLES, TENS, TOTAL
 
 _LATE_S = 10  # Caddy writes a line when the request has ended, and buffers nothing: this is ample
 _ROWS_AT_ONCE = 200
@@ -24,7 +24,7 @@ def tidy(db: sqlite3.Connection, now: float) -> bool:
         if _roll_up(db, level, now):
             return True
     removed = [_remove(db, level, now) for level in range(len(LEVELS))]
-    return any(removed)
+    return any(removed) or _remove_tens(db, now)
 
 
 def _roll_up(db: sqlite3.Connection, level: int, now: float) -> bool:
@@ -43,11 +43,14 @@ def _roll_up(db: sqlite3.Connection, level: int, now: float) -> bool:
         return False
     began, place = wider.floor(first[0]), Place(*first[1:])
     rows = db.execute(
-        f"SELECT id, data FROM {table} WHERE is_rolled = 0 "  # noqa: S608  # ours
+        f"SELECT id, began, data FROM {table} WHERE is_rolled = 0 "  # noqa: S608  # ours
         "AND began >= ? AND began < ? AND app = ? AND shard = ? AND release = ?",
         (began, began + wider.width_s, *first[1:]),
     ).fetchall()
-    roll(db, level, began, place, merge([decode(place.shard, data) for _, data in rows]))
+    parts = [(at, decode(place.shard, data)) for _, at, data in rows]
+    if LEVELS[level] is MINUTE:
+        add_to_tens(db, parts, place)
+    roll(db, level, began, place, merge([data for _, data in parts]))
     db.executemany(f"UPDATE {table} SET is_rolled = 1 WHERE id = ?", [(row[0],) for row in rows])  # noqa: S608  # ours
     return True
 
@@ -65,6 +68,13 @@ def _remove(db: sqlite3.Connection, level: int, now: float) -> bool:
     if level == len(LEVELS) - 1:
         _forget(db, {(app, shard, release) for _, app, shard, release in removed if shard == TOTAL})
     return len(removed) == limit
+
+
+def _remove_tens(db: sqlite3.Connection, now: float) -> bool:
+    """Delete some of the tens that are past their time; whether there may be more."""
+    chosen = f"SELECT id FROM {TENS.table} WHERE began < ? ORDER BY began LIMIT ?"  # noqa: S608  # ours
+    old = (TENS.floor(now - TENS.kept_s), _ROWS_AT_ONCE)
+    return db.execute(f"DELETE FROM {TENS.table} WHERE id IN ({chosen})", old).rowcount == _ROWS_AT_ONCE  # noqa: S608  # ours
 
 
 def _forget(db: sqlite3.Connection, places: Iterable[tuple[int, int, int]]) -> None:
