@@ -22,7 +22,7 @@ _EXAMPLE = re.compile(
 )
 EXAMPLES = {match["command"]: (match["kind"].strip(), match["text"]) for match in _EXAMPLE.finditer(PAGE)}
 # Every command with --json has an example; those of a deploy share one.
-LIKE_DEPLOY = {"rollback", "restart", "watch", "env unset", "secrets set", "secrets unset"}
+LIKE_DEPLOY = {"keep", "rollback", "restart", "watch", "env unset", "secrets set", "secrets unset"}
 UNTRIED = {"demo"}  # its own test runs it: it takes long
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,32 @@ def rolled_back_meanwhile(pawl: Pawl, folder: Path) -> tuple[Watched, Json, floa
         return watched, last, took_s
 
 
+@dataclass(slots=True)
+class Kept:
+    """A change that was kept by hand: how it went, what ``pawl keep`` printed, and what was told of it afterwards."""
+
+    watched: Watched
+    keep: list[Json]
+    status: int
+    told: str
+    refusal: subprocess.CompletedProcess[str]
+
+
+def kept_by_hand(pawl: Pawl, folder: Path) -> Kept:
+    """A change that breaks a third is kept at its first look."""
+    shop = Shop.opened(pawl, folder, "loved", observe="duration_s = 300")
+    with shop.load(rate=20, before_s=15):
+        shop.change("Break a third of it", errors=0.3)
+        before = shop.live()
+        deploying = shop.begin()
+        (newest, *_) = pawl.json("deploys", shop.name)["deploys"]
+        done = pawl.run("keep", newest["deploy"], "--json", timeout_s=120)
+        watched = shop.finish(deploying, before=before)
+        refusal = pawl.run("keep", newest["deploy"])
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return Kept(watched, lines, done.returncode, shop.told(watched.deploy), refusal)
+
+
 def pushed(pawl: Pawl, folder: Path) -> tuple[subprocess.CompletedProcess[str], Json, str, str, Json]:
     """``git push``, what is known of its deploy then, who serves then, who should, and how it ended."""
     shop = Shop.opened(pawl, folder, "pushed", observe="duration_s = 30")
@@ -77,7 +105,7 @@ def scenes(machine: Pawl) -> Iterator[Scenes]:
     scenes = {
         "ask": bad_change_in("ask", "asks"), "observe": bad_change_in("observe", "observes"),
         "off": bad_change_in("off", "unwatched"), "not observed": not_observed, "again": deployed_again,
-        "rolled back": rolled_back_meanwhile, "pushed": pushed,
+        "rolled back": rolled_back_meanwhile, "pushed": pushed, "kept": kept_by_hand,
     }  # fmt: skip
     with playing(machine, scenes) as played:
         yield played
@@ -128,6 +156,33 @@ def test_the_watch_that_was_cut_short_says_by_what(scenes: Scenes) -> None:
     assert watched.last["outcome"] == "kept"
     assert watched.verdict["why"].startswith(f"cut short by rollback {rollback['deploy']} after ")
     assert watched.verdict["elapsed_s"] < watched.verdict["duration_s"]
+
+
+def test_a_bad_change_that_somebody_keeps_stays_and_says_by_whom(scenes: Scenes) -> None:
+    kept = scenes["kept"]
+    watched = kept.watched
+    watched.assert_kept()
+    assert not watched.verdict["acts"]
+    assert re.match(r"kept by hand by \S+ after \d+ s: ", watched.verdict["note"]), watched.verdict
+    assert watched.last["reason"] == watched.verdict["note"]
+    assert watched.verdict["elapsed_s"] < 120
+    assert watched.verdict["note"] in kept.told
+
+
+def test_keep_follows_the_deploy_to_its_outcome(scenes: Scenes) -> None:
+    kept = scenes["kept"]
+    assert kept.status == 0
+    assert [line["event"] for line in kept.keep if line["event"] in ("keep asked", "verdict", "outcome")] == [
+        "keep asked", "verdict", "outcome",
+    ]  # fmt: skip
+    assert kept.keep[-1] == kept.watched.last
+
+
+def test_what_has_ended_cannot_be_kept(scenes: Scenes) -> None:
+    kept = scenes["kept"]
+    assert kept.refusal.returncode == 2
+    assert f"deploy '{kept.watched.deploy}' has ended: kept" in kept.refusal.stderr
+    assert f"see: pawl observe {kept.watched.deploy}" in kept.refusal.stderr
 
 
 def test_a_push_returns_once_the_change_is_live_while_the_watch_goes_on(scenes: Scenes) -> None:

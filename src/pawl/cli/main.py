@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "observe": ("observe", "Deploy", "What was seen of a change in production, and the verdict."),
     "learn": ("learn", "Deploy", "Keep what was learned from a deploy."),
     "incident": ("incident", "Deploy", "Write down what went wrong in production, and when it was over."),
+    "keep": ("keep", "Deploy", "End the watch over a change and keep it, whatever was seen."),
     "scale": ("scale", "Deploy", "Run so many instances: pawl scale APP web=3 worker=2."),
     "open": ("open", "Look", "Open the dashboard in the browser."),
     "status": ("status", "Look", "What is live, and its instances."),

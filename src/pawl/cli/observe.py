@@ -41,7 +41,8 @@ def _report(seen: dict[str, Any]) -> list[str]:
             f"{where}{text}" if number == 0 else f"  {text}" for number, text in enumerate(observation.report(verdict))
         ]
         if verdict["note"]:
-            texts.append(f"not taken back: {output.printable(verdict['note'])}")
+            is_bad = verdict["verdict"] in observation.BAD
+            texts.append(f"{'not taken back: ' if is_bad else ''}{output.printable(verdict['note'])}")
     if not verdicts:
         texts.append(f"not watched{': ' + output.printable(str(seen['reason'])) if seen['reason'] else ''}")
     if restored := seen["restored"]:

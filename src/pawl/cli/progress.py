@@ -164,6 +164,8 @@ def _row(line: Json) -> str:
         return f"  {'queued':<12}{'':>8}  waits for deploy {line['for']}"
     if line["event"] == "task":
         return f"  {'':<12}{output.duration(line['duration_s']):>8}  task {line['index'] + 1}"
+    if line["event"] == "keep asked":
+        return f"  {'keep':<12}{'':>8}  asked for by {output.printable(line['by'])}"
     if line["event"] == "taken back":
         return output.bad(f"  {'taken back':<12}{'':>8}  release {line['release']} serves again")
     if line["event"] == "switched":

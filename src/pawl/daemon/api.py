@@ -67,6 +67,7 @@ class Api:
             ("GET", "/v1/dora", self.dora),
             ("POST", f"{app}/incidents", self.open_incident),
             ("POST", "/v1/incidents/{incident}/close", self.close_incident),
+            ("POST", "/v1/deploys/{deploy}/keep", self.keep),
             ("POST", f"{app}/rollback", self.roll_back),
             ("POST", f"{app}/restart", self.restart),
             ("POST", f"{app}/scale", self.scale),
@@ -210,6 +211,12 @@ class Api:
         body = await _body(request, requests.RollbackRequest)
         app = self._known(request).name
         return _json({"app": app, "deploy": self._pawld.deploys.roll_back(app, to=body.to, asked_by=body.asked_by)})
+
+    async def keep(self, request: Request) -> Response:
+        body = await _body(request, requests.KeepRequest)
+        view = self._known_deploy(request)
+        self._pawld.guard.keep(view.id, by=body.asked_by)
+        return _json({"app": view.app, "deploy": view.id})
 
     async def restart(self, request: Request) -> Response:
         body = await _body(request, requests.RestartRequest)

@@ -70,4 +70,4 @@ class PawldPlace:
         incidents.learned(self._pawld, view, request)
 
     def keep(self, deploy: str, *, asked_by: str) -> None:
-        raise UsageError(f"deploy {deploy} cannot be kept by hand")
+        self._pawld.guard.keep(deploy, by=asked_by)

@@ -46,6 +46,10 @@ class RollbackRequest(msgspec.Struct, forbid_unknown_fields=True):
     asked_by: str = ""
 
 
+class KeepRequest(msgspec.Struct, forbid_unknown_fields=True):
+    asked_by: str = ""
+
+
 class RestartRequest(msgspec.Struct, forbid_unknown_fields=True):
     asked_by: str = ""
 

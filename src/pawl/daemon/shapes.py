@@ -12,6 +12,7 @@ from pawl.engines.base import InstanceView
 from pawl.ledger.events import (
     DeployEnded,
     DeployQueued,
+    KeepAsked,
     MigrationsFound,
     RestoredWatched,
     StageBegan,
@@ -225,6 +226,8 @@ def _progress_of_watch(recorded: Recorded, base: Json, url: str) -> Json | None:
             }  # fmt: skip
         case SwitchedBack() as event:
             return {"event": "taken back", **base, "release": event.release, "reason": event.reason, "url": url}
+        case KeepAsked() as event:
+            return {"event": "keep asked", **base, "by": event.by}
         case VerdictReached() as event:
             return {
                 "event": "verdict", **base, "stage": str(event.stage), "acts": event.acts, "note": event.note,

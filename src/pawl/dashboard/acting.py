@@ -25,6 +25,8 @@ def offered(visit: Visit, deploy: DeployView) -> list[str]:
     actions = []
     if is_canary or (is_live and view.previous):
         actions.append(ROLL_BACK)
+    if deploy.outcome is None and visit.place.latest(deploy.id) is not None:
+        actions.append(KEEP)
     return actions
 
 

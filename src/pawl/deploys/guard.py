@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from pawl.deploys import figures
+from pawl.deploys import figures, keeping, precedents
 from pawl.deploys.board import Board
 from pawl.deploys.observing import BAD, Ending, Observed, Observer, Signals, required_misses
 from pawl.engines.base import Candidate, Observe
-from pawl.errors import PawlError
+from pawl.errors import PawlError, UsageError
 from pawl.ledger.base import Ledger
-from pawl.ledger.events import CrashLoop, MemoryExceeded, MigrationsFound, RestoredWatched, SwitchedBack, VerdictReached
+from pawl.ledger.events import (
+    KeepAsked,
+    MigrationsFound,
+    RestoredWatched,
+    VerdictReached,
+)
 from pawl.ledger.observations import Observation
-from pawl.ledger.records import AppView, DeployView, iso_utc
+from pawl.ledger.records import AppView, DeployView
 from pawl.model import DeployKind, Live, Outcome, Stage
 from pawl.observe import expectations
 from pawl.observe.baseline import Baseline, of_live
@@ -28,10 +31,7 @@ from pawl.observe.judge.verdict import Judge
 from pawl.observe.watch import Watch
 
 _RESTORED_S = 120.0
-_DAY = timedelta(days=1)
 _BAD = {str(kind) for kind in BAD}
-
-log = logging.getLogger(__name__)
 
 
 class WatchedEngine(Observed, Protocol):
@@ -63,6 +63,7 @@ class Guard:
         self._look_every_s = look_every_s
         self._observers: dict[str, Observer] = {}
         self._unwanted: set[str] = set()
+        self._ruled: set[str] = set()
 
     # What the story asks
 
@@ -76,11 +77,13 @@ class Guard:
         config, old = self._config(deploy), self._old(deploy)
         assert config is not None
         assert old is not None
+        if self._is_kept(deploy):
+            return None
         observer = await self._observer(
             deploy,
             candidate,
             old,
-            began=_began(self._ledger, deploy, Stage.CANARY),
+            began=precedents.began(self._ledger, deploy, Stage.CANARY),
             duration_s=config.duration_s,
             has_arms=True,
         )
@@ -96,12 +99,15 @@ class Guard:
                 duration_s=number * config.canary_step_s, elapsed_s=elapsed_s,
                 is_cut=lambda judge: self._is_step_cut(deploy, judge),
             )  # fmt: skip
-            if ending.verdict.kind in BAD:
+            is_kept = self._is_kept(deploy)
+            if ending.verdict.kind in BAD and not is_kept:
                 return self._ruling(deploy, ending, config, old, Stage.CANARY)
             if deploy.id in self._unwanted:
                 why = f"withdrawn by hand after {ending.observation.elapsed_s:.0f} s: {ending.observation.why}"
                 seen = msgspec.structs.replace(ending.observation, why=why)
                 return VerdictReached(observation=seen, acts=True, stage=Stage.CANARY)
+            if is_kept:
+                break
         observer.canary_percent = None
         return None
 
@@ -115,11 +121,11 @@ class Guard:
             return "nothing was live before"
         if (old.release, old.settings) == (candidate.release, candidate.settings):
             return "the same release as before"
-        switched = _began(self._ledger, deploy, Stage.SWITCHED)
+        switched = precedents.began(self._ledger, deploy, Stage.SWITCHED)
         observer = self._observers.get(deploy.id)
         if observer is None:
             has_canary = config.canary and any(item.stage is Stage.CANARY for item in deploy.stages)
-            began = _began(self._ledger, deploy, Stage.CANARY) if has_canary else switched
+            began = precedents.began(self._ledger, deploy, Stage.CANARY) if has_canary else switched
             observer = await self._observer(
                 deploy, candidate, old, began=began, duration_s=config.duration_s, has_arms=bool(has_canary)
             )
@@ -137,6 +143,7 @@ class Guard:
         """The deploy has ended."""
         self._observers.pop(deploy, None)
         self._unwanted.discard(deploy)
+        self._ruled.discard(deploy)
         self._board.clear(deploy)
 
     def way_back(self, deploy: DeployView) -> Candidate | None:
@@ -152,19 +159,19 @@ class Guard:
         """Whether the release that was restored is still to be watched."""
         return (
             deploy.outcome is Outcome.ROLLED_BACK
-            and _switched_back_at(self._ledger, deploy) is not None
+            and precedents.switched_back_at(self._ledger, deploy) is not None
             and not self._ledger.events(deploy=deploy.id, kinds={"restored_watched"}, limit=1)
         )
 
     async def watch_restored(self, deploy: DeployView) -> None:
         """Watch what a change was taken back to by the same test; if it is as bad, the cause was elsewhere."""
-        back_at = _switched_back_at(self._ledger, deploy)
+        back_at = precedents.switched_back_at(self._ledger, deploy)
         view = self._ledger.app(deploy.app)
         if back_at is None or view is None or view.live is None:
             return
         live = view.live
         restored = _candidate(deploy.app, live, view)
-        baseline = await self._baseline(deploy, live, before=_before(self._ledger, deploy))
+        baseline = await self._baseline(deploy, live, before=precedents.before(self._ledger, deploy))
         watch = Watch(deploy.app, live.release, baseline, began=back_at, duration_s=_RESTORED_S)
         observer = Observer(
             restored, watch, old=None, engine=self._engine,
@@ -217,8 +224,9 @@ class Guard:
             candidate, watch, old=_candidate(deploy.app, old, self._ledger.app(deploy.app)), engine=self._engine,
             signals=self._signals, board=self._board,
             expectations=[expectations.written(text) for text in deploy.options.expect],
-            hard_limit=lambda: self._memory_passed(deploy.app, candidate.release, began),
-            looped_before=self._looped_before(deploy.app, candidate.release, began), limits=self._limits(deploy.app),
+            hard_limit=lambda: precedents.memory_passed(self._ledger, deploy.app, candidate.release, began),
+            looped_before=precedents.looped_before(self._ledger, deploy.app, candidate.release, began),
+            limits=self._limits(deploy.app),
             look_every_s=self._look_every_s,
         )  # fmt: skip
 
@@ -228,18 +236,13 @@ class Guard:
 
     def _earlier(self, deploy: DeployView, old: Live) -> list[str]:
         """Releases that were kept before, newest first, without those whose watch said otherwise."""
-        bad = self._condemned(deploy.app)
+        bad = precedents.condemned(self._ledger, deploy.app)
         kept = [
             item.release
             for item in self._ledger.deploys(deploy.app, limit=100)
             if item.outcome is Outcome.KEPT and item.id not in bad and item.release not in (deploy.release, old.release)
         ]
         return list(dict.fromkeys(kept))
-
-    def _condemned(self, app: str) -> set[str]:
-        """The deploys of an app whose verdict was to take them back, whether that was done or not."""
-        found = self._ledger.events(app=app, kinds={"verdict_reached"}, newest_first=True, limit=200)
-        return {item.deploy or "" for item in found if _says_bad(item.event)}
 
     def _too_little(self, observer: Observer, config: Observe) -> str:
         """Why a watch would see nothing; empty if it may see something or somebody expects something."""
@@ -260,28 +263,8 @@ class Guard:
             release=observer.watch.release,
         )  # fmt: skip
         kind = VerdictKind.INCONCLUSIVE
-        return Ending(verdict, msgspec.structs.replace(shown, verdict=str(kind), why=why))
-
-    def _memory_passed(self, app: str, release: str, began: float) -> str:
-        """The first time that the candidate grew beyond its limit, where the releases before it did not."""
-        since = iso_utc(datetime.fromtimestamp(began, UTC))
-        day_before = iso_utc(datetime.fromtimestamp(began, UTC) - _DAY)
-        events = self._ledger.events(app=app, kinds={"memory_exceeded"}, newest_first=True, limit=50)
-        recent = [item for item in events if item.at >= day_before]
-        if any(isinstance(item.event, MemoryExceeded) and item.event.release != release for item in recent):
-            return ""
-        for item in recent:
-            if isinstance(item.event, MemoryExceeded) and item.event.release == release and item.at >= since:
-                rss, limit = item.event.rss_bytes / 1e6, item.event.limit_bytes / 1e6
-                return f"memory: {item.event.instance} grew to {rss:.0f} MB, its limit is {limit:.0f} MB"
-        return ""
-
-    def _looped_before(self, app: str, release: str, began: float) -> set[str]:
-        """The process types of other releases that died again and again in the day before."""
-        day_before = iso_utc(datetime.fromtimestamp(began, UTC) - _DAY)
-        events = self._ledger.events(app=app, kinds={"crash_loop"}, newest_first=True, limit=50)
-        found = [item.event for item in events if item.at >= day_before]
-        return {event.process for event in found if isinstance(event, CrashLoop) and event.release != release}
+        path = figures.path(observer.watch.path)
+        return Ending(verdict, msgspec.structs.replace(shown, verdict=str(kind), why=why, path=path))
 
     # Cutting short
 
@@ -289,36 +272,76 @@ class Guard:
         """Somebody does not want to see more of a canary."""
         self._unwanted.add(deploy)
 
+    def keep(self, deploy: str, *, by: str) -> None:
+        """End the watch over a change and keep it, whatever was seen of it: ``by`` has decided so.
+
+        A canary goes on to the switch. Idempotent while the watch lasts.
+
+        Raises:
+            UsageError: there is no such deploy, or it is not being watched.
+        """
+        view = self._ledger.deploy(deploy)
+        if view is None:
+            raise UsageError(f"no deploy '{deploy[:40]}'", next_step="see: pawl deploys APP")
+        keeping.check_open(self._ledger, view)
+        if deploy in self._ruled or deploy in self._unwanted:
+            raise keeping.ended(deploy)
+        if self._config(view) is None or self._old(view) is None:
+            raise UsageError(
+                f"deploy '{deploy}' is not watched, so there is nothing to decide",
+                next_step=f"see: pawl watch {deploy}",
+            )
+        if not self._is_kept(view):
+            self._ledger.append(KeepAsked(by=by), app=view.app, deploy=deploy)
+
+    def _is_kept(self, deploy: DeployView) -> bool:
+        return keeping.wish(self._ledger, deploy.id) is not None
+
     def _is_cut(self, deploy: DeployView, judge: Judge) -> bool:
-        """A watch is given up for a rollback or new settings at once, for the next deploy once it is shown good."""
-        waiting = next(_waiting(self._ledger, deploy), None)
+        """A watch is given up when somebody keeps the change, for a rollback or new settings at once, for the next
+        deploy once it is shown good.
+        """
+        if self._is_kept(deploy):
+            return True
+        waiting = precedents.waiting(self._ledger, deploy)
         if waiting is None:
             return False
         return waiting.kind is not DeployKind.DEPLOY or judge.verdict().kind is VerdictKind.KEEP
 
     def _is_step_cut(self, deploy: DeployView, judge: Judge) -> bool:
-        """A step of a canary is given up when it is unwanted, and for the next deploy once it is shown good."""
-        if deploy.id in self._unwanted:
+        """A step of a canary is given up when somebody has decided, and for the next deploy once it is shown good."""
+        if deploy.id in self._unwanted or self._is_kept(deploy):
             return True
-        waiting = next(_waiting(self._ledger, deploy), None)
+        waiting = precedents.waiting(self._ledger, deploy)
         return waiting is not None and judge.verdict().kind is VerdictKind.KEEP
 
     # The ruling
 
     def _ruling(self, deploy: DeployView, ending: Ending, config: Observe, old: Live, stage: Stage) -> VerdictReached:
         shown = ending.observation
+        if (wish := keeping.wish(self._ledger, deploy.id)) is not None:
+            note = keeping.note(wish, began=precedents.before(self._ledger, deploy), seen=shown.why)
+            return self._ruled_so(deploy, shown, stage, acts=False, note=note)
         misses = [] if ending.is_cut else required_misses(shown)
         if misses and shown.verdict not in _BAD:
             why = f"required and not met: {misses[0].text} ({misses[0].why})"
             shown = msgspec.structs.replace(shown, verdict=str(VerdictKind.ROLL_BACK), why=why)
         if ending.is_cut:
-            waiting = next(_waiting(self._ledger, deploy), None)
+            waiting = precedents.waiting(self._ledger, deploy)
             by = f" by {waiting.kind} {waiting.id}" if waiting else ""
             shown = msgspec.structs.replace(shown, why=f"cut short{by} after {shown.elapsed_s:.0f} s: {shown.why}")
         if shown.verdict not in _BAD:
-            return VerdictReached(observation=shown, acts=False, stage=stage)
+            return self._ruled_so(deploy, shown, stage, acts=False)
         note = self._why_not(deploy, config, old, stage)
-        return VerdictReached(observation=shown, acts=not note, note=note, stage=stage)
+        return self._ruled_so(deploy, shown, stage, acts=not note, note=note)
+
+    def _ruled_so(
+        self, deploy: DeployView, shown: Observation, stage: Stage, *, acts: bool, note: str = ""
+    ) -> VerdictReached:
+        """The verdict; from here on nobody can keep the change by hand, but for a canary that goes on."""
+        if acts or stage is Stage.OBSERVED:
+            self._ruled.add(deploy.id)
+        return VerdictReached(observation=shown, acts=acts, note=note, stage=stage)
 
     def _why_not(self, deploy: DeployView, config: Observe, old: Live, stage: Stage) -> str:
         """Why a change that was seen to do harm is not taken back all the same; empty if it is."""
@@ -330,9 +353,9 @@ class Guard:
             return f'mode = "ask": to take it back: pawl rollback {deploy.app}'
         if not self._engine.has_release(deploy.app, old.release):
             return f"release {old.release} is not on this machine any more"
-        if old.deploy in self._condemned(deploy.app):
+        if old.deploy in precedents.condemned(self._ledger, deploy.app):
             return f"release {old.release}, the one before, failed its own watch"
-        again = next((item for item in self._taken_back(deploy) if item.id != deploy.id), None)
+        again = precedents.taken_back(self._ledger, deploy)
         if again is not None:
             return f"it was taken back once already, by deploy {again.id}, and somebody has deployed it again"
         return self._migration_note(deploy)
@@ -344,50 +367,8 @@ class Guard:
             return ""
         return f"its migrations cannot be gone back past: {blocking[0]}"
 
-    def _taken_back(self, deploy: DeployView) -> Iterable[DeployView]:
-        for item in self._ledger.deploys(deploy.app, limit=200):
-            if item.release == deploy.release and item.outcome is Outcome.ROLLED_BACK:
-                yield item
-
-
-def _waiting(ledger: Ledger, deploy: DeployView) -> Iterator[DeployView]:
-    return (item for item in ledger.unfinished() if item.app == deploy.app and item.id != deploy.id)
-
-
-def _says_bad(event: object) -> bool:
-    return isinstance(event, VerdictReached) and event.observation.verdict in _BAD
-
 
 def _candidate(app: str, live: Live, view: AppView | None) -> Candidate:
     return Candidate(
         app=app, deploy=live.deploy, release=live.release, settings=live.settings, counts=view.scale if view else {}
     )
-
-
-def _began(ledger: Ledger, deploy: DeployView, stage: Stage) -> float:
-    """When a stage of the deploy began, or for ``switched`` when it ended (Unix time); now if it has not."""
-    view = ledger.deploy(deploy.id) or deploy
-    at = view.switched_at if stage is Stage.SWITCHED else None
-    at = at or next((item.began_at for item in view.stages if item.stage is stage), None)
-    return _unix(at) if at else time.time()
-
-
-def _before(ledger: Ledger, deploy: DeployView) -> float:
-    """When the first request may have gone to the deploy's release."""
-    view = ledger.deploy(deploy.id) or deploy
-    first = Stage.CANARY if any(item.stage is Stage.CANARY for item in view.stages) else Stage.SWITCHED
-    return _began(ledger, deploy, first)
-
-
-def _switched_back_at(ledger: Ledger, deploy: DeployView) -> float | None:
-    found = ledger.events(deploy=deploy.id, kinds={"switched_back"}, newest_first=True, limit=1)
-    return _unix(found[0].at) if found and isinstance(found[0].event, SwitchedBack) else None
-
-
-def _unix(at: str) -> float:
-    return datetime.fromisoformat(at).timestamp()
-
-
-def summary(observation: Observation) -> str:
-    """The verdict in a few words, for a table."""
-    return f"{observation.verdict} after {observation.elapsed_s:.0f} s"

@@ -240,6 +240,12 @@ class SwitchedBack(DeployFact, frozen=True, kw_only=True, tag="switched_back"):
     reason: str
 
 
+class KeepAsked(DeployFact, frozen=True, kw_only=True, tag="keep_asked"):
+    """Somebody has decided to keep the change, whatever was seen of it by then."""
+
+    by: str
+
+
 class VerdictReached(DeployFact, frozen=True, kw_only=True, tag="verdict_reached"):
     """The watch over a change has ended. ``acts``: the change is taken back for it; ``note`` says why a bad one is not.
 
@@ -305,6 +311,7 @@ Event = (
     | MigrationsFound
     | Switched
     | SwitchedBack
+    | KeepAsked
     | VerdictReached
     | RestoredWatched
     | Learned

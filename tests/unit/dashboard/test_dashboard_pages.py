@@ -127,6 +127,21 @@ def test_only_what_is_live_can_be_rolled_back_and_it_is_asked_for_once_more(rig:
     assert rig.place.asked == [("roll back", "shop", "dashboard")]
 
 
+def test_only_what_is_under_watch_can_be_kept_and_it_is_asked_for_once_more(rig: Rig) -> None:
+    old, new = rig.deployed(), rig.deployed(title="The second", outcome=None)
+    browser = rig.browser()
+    assert "/keep" not in browser.get(f"/deploys/{new}").text
+    rig.place.looks[new] = ("2026-05-09T07:00:00Z", seen(elapsed_s=12.0))
+    assert f'href="/deploys/{new}/keep"' in browser.get(f"/deploys/{new}").text
+    assert "stays live whatever was seen" in browser.get(f"/deploys/{new}/keep").text
+    assert rig.place.asked == []
+    done = browser.post(f"/deploys/{new}/keep")
+    assert (done.status, done.header("location")) == (303, f"/deploys/{new}")
+    refused = browser.post(f"/deploys/{old}/keep")
+    assert refused.status == 409
+    assert rig.place.asked == [("keep", new, "dashboard")]
+
+
 def test_times_are_those_of_the_browsers_zone(rig: Rig) -> None:
     rig.clock.now = 1_780_000_000.0  # 2026-05-28 20:26:40 UTC
     rig.deployed(outcome=Outcome.FAILED)

@@ -38,6 +38,7 @@ STORED = {
     "migrations_found",
     "switched",
     "switched_back",
+    "keep_asked",
     "verdict_reached",
     "restored_watched",
     "learned",

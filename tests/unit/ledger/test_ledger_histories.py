@@ -106,6 +106,7 @@ KINDS: dict[type[events.Fact], st.SearchStrategy[events.Event]] = {
     events.TaskBegan: st.builds(events.TaskBegan, index=small, command=words),
     events.TaskEnded: st.builds(events.TaskEnded, index=small, exit_status=st.integers(-64, 255), duration_s=seconds),
     events.MigrationsFound: st.builds(events.MigrationsFound, pending=st.just(("a.0001",)), trouble=words),
+    events.KeepAsked: st.builds(events.KeepAsked, by=words),
     events.VerdictReached: st.builds(
         events.VerdictReached, observation=observations, acts=st.booleans(), note=words, stage=stages
     ),

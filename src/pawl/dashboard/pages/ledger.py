@@ -20,7 +20,7 @@ _FIELDS = ("q", "app", "kind", "deploy", "from", "to")
 
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "deploys": ("Deploys", ("deploy_queued", "switched", "switched_back", "deploy_ended")),
-    "verdicts": ("Verdicts", ("verdict_reached", "restored_watched")),
+    "verdicts": ("Verdicts", ("verdict_reached", "keep_asked", "restored_watched")),
     "lessons": ("Incidents, lessons, notes", ("incident_opened", "incident_closed", "learned", "note")),
     "stages": (
         "Stages and tasks", ("stage_began", "stage_ended", "task_began", "task_ended", "migrations_found"),

@@ -72,6 +72,7 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
     "switched_back": lambda e: (
         f"release {e.release} serves again: {e.reason}" if e.release else f"nothing serves any more: {e.reason}"
     ),
+    "keep_asked": lambda e: f"the change is to be kept, whatever was seen of it{_by(e.by)}",
     "verdict_reached": lambda e: (
         f"verdict: {e.observation.verdict}: {e.observation.why}" + (f"; not acted on: {e.note}" if e.note else "")
     ),
