@@ -15,20 +15,21 @@ from pawl.model import DeployKind
 
 
 class _Place(NamedTuple):
-    """Where the pointer of an app stands; all None if nothing is live."""
+    """Where the pointer of an app stands, all None if nothing is live; and the kind of the deploy that asks."""
 
     seq: int | None
     release: str | None
     settings: int | None
     deploy: str | None
+    asking: str | None
 
 
 def switched(db: Database, at: Recorded, event: Switched) -> None:
     db.execute("UPDATE deploys SET switched_at = ? WHERE id = ? AND switched_at IS NULL", (at.at, at.deploy))
-    here = _place(db, at.app)
+    here = _place(db, at)
     if here is None or (here.release, here.settings, here.deploy) == (event.release, event.settings, at.deploy):
         return
-    if _is_rollback(db, at.deploy):
+    if here.asking == DeployKind.ROLLBACK:
         db.execute("UPDATE lives SET is_good = 0 WHERE seq = ?", (here.seq,))
     _was_live(db, at, here.release)
     _arrive(db, at, release=event.release, settings=event.settings, commit=event.commit, deploy=at.deploy or "")
@@ -36,7 +37,7 @@ def switched(db: Database, at: Recorded, event: Switched) -> None:
 
 def switched_back(db: Database, at: Recorded, event: SwitchedBack) -> None:
     discredit(db, at)
-    here = _place(db, at.app)
+    here = _place(db, at)
     if here is None:
         return
     if event.release is None or event.settings is None:
@@ -53,24 +54,27 @@ def switched_back(db: Database, at: Recorded, event: SwitchedBack) -> None:
         _arrive(db, at, release=event.release, settings=event.settings, commit=event.commit or commit, deploy=deploy)
 
 
-def discredit(db: Database, at: Recorded) -> None:
+def discredit(db: Database, at: Recorded, *, only_unfinished: bool = False) -> None:
     """The places that the deploy led to are no longer offered for a rollback."""
-    db.execute("UPDATE lives SET is_good = 0 WHERE deploy = ? AND app = ?", (at.deploy, at.app))
+    unless_ended, deploy = (
+        (" AND EXISTS (SELECT 1 FROM deploys WHERE id = ? AND outcome IS NULL)", [at.deploy])
+        if only_unfinished
+        else ("", [])
+    )
+    db.execute(
+        f"UPDATE lives SET is_good = 0 WHERE deploy = ? AND app = ?{unless_ended}",  # noqa: S608  # two constants
+        (at.deploy, at.app, *deploy),
+    )
 
 
-def _place(db: Database, app: str | None) -> _Place | None:
+def _place(db: Database, at: Recorded) -> _Place | None:
     """Where the app's pointer stands; None if there is no such app."""
     row = db.execute(
-        "SELECT l.seq, l.release, l.settings, l.deploy FROM apps a LEFT JOIN lives l ON l.seq = a.live "
-        "WHERE a.name = ?",
-        (app,),
+        "SELECT l.seq, l.release, l.settings, l.deploy, (SELECT kind FROM deploys WHERE id = ?) "
+        "FROM apps a LEFT JOIN lives l ON l.seq = a.live WHERE a.name = ?",
+        (at.deploy, at.app),
     ).fetchone()
     return _Place(*row) if row else None
-
-
-def _is_rollback(db: Database, deploy: str | None) -> bool:
-    row = db.execute("SELECT kind FROM deploys WHERE id = ?", (deploy,)).fetchone()
-    return row is not None and row[0] == DeployKind.ROLLBACK
 
 
 def _arrive(db: Database, at: Recorded, *, release: str, settings: int, commit: str, deploy: str) -> None:

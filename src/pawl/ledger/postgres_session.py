@@ -1,7 +1,9 @@
 """A connection to PostgreSQL that takes the ledger's statements as they are.
 
-Statements with values are prepared once for a connection. Every value goes as text, and the server infers its type from
-where it stands. PostgreSQL keeps no NUL in a text: it is written as SUB and ``N``, and SUB as SUB and ``S``.
+Questions with values are prepared once for a connection. Statements that answer nothing wait, and go together with the
+next question: a transaction is a few ways to the server and back, however many statements it has. Every value goes as
+text, and the server infers its type from where it stands. PostgreSQL keeps no NUL in a text: it is written as SUB and
+``N``, and SUB as SUB and ``S``.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pawl.address import TIMEOUT_S
@@ -21,6 +23,7 @@ ANSWER_S = 5.0
 
 # A place whose machine lost its power must not hold its lock for hours: the server asks after it.
 _SETTINGS = f"""
+SET standard_conforming_strings = on;
 SET client_encoding = 'UTF8';
 SET statement_timeout = {round(ANSWER_S * 1000)};
 SET lock_timeout = {round(ANSWER_S * 1000)};
@@ -33,6 +36,8 @@ SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('sync
 
 _TYPES = {"INTEGER": "BIGINT", "REAL": "DOUBLE PRECISION", "TEXT": 'TEXT COLLATE "C"'}
 _TYPE = re.compile(rf"\b({'|'.join(_TYPES)})\b")
+_WAITING = ("BEGIN", "INSERT ", "UPDATE ", "DELETE ")
+_MOST_WAITING = 200_000  # characters
 _numbered: dict[str, str] = {}
 
 
@@ -57,6 +62,28 @@ def numbered(sql: str) -> str:
     return _numbered[sql]
 
 
+class _Waiting:
+    """The :class:`pawl.ledger.database.Answer` of a statement that waits until somebody wants to know."""
+
+    def __init__(self, session: Session, sql: str, statement: str) -> None:
+        self._session = session
+        self._sql = sql
+        session.put_off(self, statement)
+
+    @property
+    def rowcount(self) -> int:
+        return self._session.changed_by(self)
+
+    def fetchone(self) -> None:
+        raise AssertionError(f"this answers nothing: {self._sql}")
+
+    def fetchall(self) -> list[Any]:
+        raise AssertionError(f"this answers nothing: {self._sql}")
+
+    def __iter__(self) -> Iterator[Any]:
+        raise AssertionError(f"this answers nothing: {self._sql}")
+
+
 class Rows:
     """An :class:`pawl.ledger.database.Answer` that has all its rows."""
 
@@ -74,8 +101,25 @@ class Rows:
         return self._rows
 
 
+def inlined(sql: str, values: Sequence[Any]) -> str:
+    """The statement with its values in it, as PostgreSQL reads them with ``standard_conforming_strings``.
+
+    >>> inlined("UPDATE apps SET live = ? WHERE name = ?", [None, "Bobby'; --?"])
+    "UPDATE apps SET live = NULL WHERE name = 'Bobby''; --?'"
+    """
+    first, *rest = sql.split("?")
+    return first + "".join(_literal(value) + part for value, part in zip(values, rest, strict=True))
+
+
+def _literal(value: Any) -> str:
+    text = _written(value)
+    return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+
+
 class Session:
     """A :class:`pawl.ledger.database.Database`; opening it connects.
+
+    An error of a statement that waits is raised by the one it goes with, by :meth:`flush` at the latest.
 
     Raises:
         Lost: the connection is gone, or did not come about.
@@ -85,6 +129,8 @@ class Session:
     def __init__(self, server: Server) -> None:
         self._connection, self._line = server.connect(answers_within_s=TIMEOUT_S)
         self._prepared: dict[str, tuple[Any, ...]] = {}
+        self._waiting: dict[object, str] = {}
+        self._size = 0
         try:
             self._line.settimeout(ANSWER_S * 1.2)  # the server's own limit comes first, with a better reason
             self.execute(_SETTINGS)
@@ -96,8 +142,34 @@ class Session:
             raise
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Answer:
+        if sql.startswith(_WAITING):
+            return _Waiting(self, sql, inlined(sql, values))
+        self.flush()
+        return self._now(lambda: self._with_values(sql, values) if values else self._simple(sql))
+
+    def flush(self) -> None:
+        """Have all statements done that wait."""
+        if self._waiting:
+            statements, self._waiting = self._waiting, {}
+            self._size = 0
+            self._now(lambda: self._connection.execute_simple(";".join(statements.values())))
+
+    def put_off(self, key: object, statement: str) -> None:
+        """Let a statement wait; a great many go at once."""
+        self._waiting[key] = statement
+        self._size += len(statement)
+        if self._size > _MOST_WAITING:
+            self.flush()
+
+    def changed_by(self, key: object) -> int:
+        """How many rows a statement changes that waits: it is done, and those before it."""
+        statement = self._waiting.pop(key)  # those after it have not been asked for yet
+        self.flush()
+        return self._now(lambda: self._connection.execute_simple(statement)).rowcount
+
+    def _now(self, use: Callable[[], Any]) -> Rows:
         try:
-            context = self._simple(sql) if not values else self._with_values(sql, values)
+            context = use()
         except UnicodeEncodeError:
             raise  # it is the value's fault, not the session's
         except Exception as error:  # a reply cut off in the middle can fail anywhere in the client
@@ -126,6 +198,7 @@ class Session:
 
     def roll_back(self) -> None:
         """End a transaction that came to nothing; on a lost connection the server does."""
+        self._waiting.clear()
         with contextlib.suppress(Exception):
             self._connection.execute_simple("ROLLBACK")
 

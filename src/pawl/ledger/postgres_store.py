@@ -158,6 +158,7 @@ class PostgresKeeper:
             session.execute("BEGIN")
             postgres_place.sign(session, token)
             answer = change(session)
+            session.flush()  # so that what the COMMIT meets with is the COMMIT's
         except Lost as error:
             self._drop()
             raise _NothingCameOfItError(error) from error

@@ -1,6 +1,7 @@
 """What each event changes in the view tables: the same when it is appended and when the views are rebuilt.
 
 A kind without an entry in ``_CHANGES`` changes nothing. No statement may fail for a history that makes no sense.
+Conditions are part of the statements where they can be: what asks nothing is sent to a distant database in one go.
 """
 
 from __future__ import annotations
@@ -47,10 +48,6 @@ def _removed(db: Database, at: Recorded, _: events.AppRemoved) -> None:
     db.execute("DELETE FROM releases WHERE app = ?", (at.app,))
 
 
-def _has_app(db: Database, app: str | None) -> bool:
-    return db.execute("SELECT 1 FROM apps WHERE name = ?", (app,)).fetchone() is not None
-
-
 def _settings(db: Database, at: Recorded, event: events.SettingsChanged) -> None:
     db.execute("UPDATE apps SET settings = ? WHERE name = ?", (event.version, at.app))
 
@@ -63,22 +60,23 @@ def _scaled(db: Database, at: Recorded, event: events.Scaled) -> None:
 
 
 def _built(db: Database, at: Recorded, event: events.ReleaseBuilt) -> None:
-    if _has_app(db, at.app):
-        db.execute(
-            'INSERT INTO releases (app, release, built_seq, "commit", environment, built_at, size_bytes) '
-            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (app, release) DO UPDATE SET built_seq = excluded.built_seq, "
-            '"commit" = excluded."commit", environment = excluded.environment, built_at = excluded.built_at, '
-            "size_bytes = excluded.size_bytes, pruned_at = NULL",
-            (
-                at.app,
-                event.release,
-                at.seq,
-                _json(event.commit).decode(),
-                event.environment,
-                at.at,
-                event.size_bytes,
-            ),
-        )
+    db.execute(
+        'INSERT INTO releases (app, release, built_seq, "commit", environment, built_at, size_bytes) '
+        "SELECT ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM apps WHERE name = ?) "
+        "ON CONFLICT (app, release) DO UPDATE SET built_seq = excluded.built_seq, "
+        '"commit" = excluded."commit", environment = excluded.environment, built_at = excluded.built_at, '
+        "size_bytes = excluded.size_bytes, pruned_at = NULL",
+        (
+            at.app,
+            event.release,
+            at.seq,
+            _json(event.commit).decode(),
+            event.environment,
+            at.at,
+            event.size_bytes,
+            at.app,
+        ),
+    )
 
 
 def _pruned(db: Database, at: Recorded, event: events.ReleasePruned) -> None:
@@ -97,13 +95,12 @@ def _queued(db: Database, at: Recorded, event: events.DeployQueued) -> None:
 
 
 def _stage_began(db: Database, at: Recorded, event: events.StageBegan) -> None:
-    if not _has_deploy(db, at.deploy):
-        return
     db.execute(
-        "INSERT INTO stages (deploy, stage, began_seq, began_at, detail) VALUES (?, ?, ?, ?, '') "
-        "ON CONFLICT (deploy, stage) DO UPDATE SET began_seq = excluded.began_seq, began_at = excluded.began_at, "
+        "INSERT INTO stages (deploy, stage, began_seq, began_at, detail) "
+        "SELECT ?, ?, ?, ?, '' WHERE EXISTS (SELECT 1 FROM deploys WHERE id = ?) ON CONFLICT (deploy, stage) "
+        "DO UPDATE SET began_seq = excluded.began_seq, began_at = excluded.began_at, "
         "ended_at = NULL, duration_s = NULL, detail = ''",
-        (at.deploy, event.stage, at.seq, at.at),
+        (at.deploy, event.stage, at.seq, at.at, at.deploy),
     )
     db.execute("UPDATE deploys SET status = ? WHERE id = ? AND outcome IS NULL", (event.stage, at.deploy))
     if event.stage is not Stage.QUEUED:
@@ -119,13 +116,13 @@ def _stage_ended(db: Database, at: Recorded, event: events.StageEnded) -> None:
 
 
 def _task_began(db: Database, at: Recorded, event: events.TaskBegan) -> None:
-    if _has_deploy(db, at.deploy):
-        db.execute(
-            "INSERT INTO tasks (deploy, position, command, began_at) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (deploy, position) DO UPDATE SET command = excluded.command, began_at = excluded.began_at, "
-            "ended_at = NULL, exit_status = NULL, duration_s = NULL",
-            (at.deploy, event.index, event.command, at.at),
-        )
+    db.execute(
+        "INSERT INTO tasks (deploy, position, command, began_at) "
+        "SELECT ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM deploys WHERE id = ?) ON CONFLICT (deploy, position) "
+        "DO UPDATE SET command = excluded.command, began_at = excluded.began_at, ended_at = NULL, "
+        "exit_status = NULL, duration_s = NULL",
+        (at.deploy, event.index, event.command, at.at, at.deploy),
+    )
 
 
 def _task_ended(db: Database, at: Recorded, event: events.TaskEnded) -> None:
@@ -137,7 +134,9 @@ def _task_ended(db: Database, at: Recorded, event: events.TaskEnded) -> None:
 
 
 def _ended(db: Database, at: Recorded, event: events.DeployEnded) -> None:
-    changed = db.execute(
+    if event.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK):
+        pointer.discredit(db, at, only_unfinished=True)
+    db.execute(
         "UPDATE deploys SET status = ?, outcome = ?, reason = ?, detail = ?, failed_stage = ?, ended_at = ?, "
         "duration_s = ? WHERE id = ? AND outcome IS NULL",
         (
@@ -151,12 +150,6 @@ def _ended(db: Database, at: Recorded, event: events.DeployEnded) -> None:
             at.deploy,
         ),
     )
-    if changed.rowcount and event.outcome in (Outcome.FAILED, Outcome.ROLLED_BACK):
-        pointer.discredit(db, at)
-
-
-def _has_deploy(db: Database, deploy: str | None) -> bool:
-    return db.execute("SELECT 1 FROM deploys WHERE id = ?", (deploy,)).fetchone() is not None
 
 
 _CHANGES: dict[type[events.Fact], Callable[..., None]] = {

@@ -153,7 +153,7 @@ class Database:
 
 
 @contextmanager
-def database() -> Iterator[Database]:
+def database(*, fsync: str = "off") -> Iterator[Database]:
     owner = Owner("postgres")
     places = "usr/lib/postgresql/*/bin"
     initdb = program("initdb", package="postgresql", folders=places)
@@ -169,7 +169,7 @@ def database() -> Iterator[Database]:
         )  # fmt: skip
         port, made = free_port(), certificate(folder, owner)
         settings = {
-            "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "fsync": "off",
+            "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "fsync": fsync,
             "max_connections": 12, "superuser_reserved_connections": 3, "autovacuum": "off",
             "ssl": "on", "ssl_cert_file": made.path, "ssl_key_file": made.key,
         }  # fmt: skip
