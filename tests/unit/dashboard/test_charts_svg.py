@@ -187,6 +187,15 @@ def test_colours_stand_out_from_the_paper_light_and_dark() -> None:
                 assert contrast(colour, colours["paper"]) >= least, f"{name} {colour} on {colours['paper']}"
 
 
+def test_the_style_sheet_is_whole() -> None:
+    css = files("pawl.dashboard").joinpath("static/charts.css").read_text()
+    depth = 0
+    for brace in re.findall(r"[{}]", css):
+        depth += 1 if brace == "{" else -1
+        assert 0 <= depth <= 2
+    assert depth == 0
+
+
 def contrast(one: str, other: str) -> float:
     """https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
     brighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
