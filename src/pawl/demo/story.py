@@ -52,7 +52,7 @@ class Demo:
         self._say = say
         self._rate = rate
         self._port = port
-        self._env = {**os.environ, "PAWL_HOME": str(self.home)}
+        self._env = {**os.environ, "PAWL_HOME": str(self.home), "PAWL_LEDGER": ""}  # a demo is no part of a team's
         self._load: Load | None = None
         self.steps: list[Step] = []
         self.failures: Counter[str] = Counter()

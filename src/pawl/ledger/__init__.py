@@ -3,7 +3,8 @@
 Belongs here: the events and their stored form (``events.py``), what is read back (``records.py``), the contract
 (``base.py``), the contract in SQL (``sql_ledger.py``) with the statements that serve every database (``database.py``,
 ``schema.py``, ``views.py``, ``pointer.py``, ``reading.py``), what keeps it (``store.py`` in a SQLite file,
-``postgres_store.py`` in a place of a team's database), and the fake that is shipped (``memory.py``).
+``postgres_store.py`` in a place of a team's database), looking for events (``searching.py``), the record out and in
+again (``transfer.py``), and the fake that is shipped (``memory.py``).
 
 Does not belong here: deciding anything. Who appends an event, and what a view's answer leads to, is for
 ``deploys`` and ``daemon``. Requests and their timings are not events; they live in the signal store of ``observe``.
