@@ -102,7 +102,10 @@ class Entry(models.Model):
     class Meta:
         ordering = ["-published", "-id"]
         constraints = [models.UniqueConstraint(fields=["feed", "guid"], name="guid_unique_per_feed")]
-        indexes = [models.Index(fields=["feed", "-published", "-id"], name="entries_of_feed")]
+        indexes = [
+            models.Index(fields=["feed", "-published", "-id"], name="entries_of_feed"),
+            models.Index(fields=["fetched_at"], name="entries_by_arrival"),
+        ]
 
     def __str__(self) -> str:
         return self.title

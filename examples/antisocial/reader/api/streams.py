@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -12,6 +14,9 @@ from django.http import QueryDict
 from reader.api.ids import BadNameError, Stream, stream
 from reader.models import Entry, State, Subscription
 from reader.text import feed_url
+
+_UNREAD = ("unread", "kept-unread", "fresh")
+_EMPTY = ("label", "like", "broadcast", "broadcast-friends", "created")
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,11 @@ def asked(query: QueryDict, stream_id: str, *, usual: int, most: int) -> Asked:
 
 def page_of(user: User, wanted: Asked) -> tuple[list[int], str]:
     """The ids of a page, and where the next one begins, or nothing if this is the last."""
-    entries = _filtered(user, wanted)
+    rows, name = _rows(user, wanted)
     if wanted.after is not None:
-        entries = entries.filter(pk__gt=wanted.after) if wanted.is_oldest_first else entries.filter(pk__lt=wanted.after)
-    ordered = entries.order_by("pk" if wanted.is_oldest_first else "-pk")
-    ids = list(ordered.values_list("pk", flat=True)[: wanted.most + 1])
+        rows = rows.filter(**{f"{name}__{'gt' if wanted.is_oldest_first else 'lt'}": wanted.after})
+    ordered = rows.order_by(name if wanted.is_oldest_first else f"-{name}")
+    ids = list(ordered.values_list(name, flat=True)[: wanted.most + 1])
     page = ids[: wanted.most]
     return page, str(page[-1]) if page and len(ids) > len(page) else ""
 
@@ -84,40 +89,62 @@ def moment(text: str) -> datetime | None:
         return None
 
 
-def _filtered(user: User, wanted: Asked) -> QuerySet[Entry]:
-    entries = _of_stream(user, wanted.stream)
-    for target in wanted.included:
-        entries = entries.filter(_condition(user, target))
+def _rows(user: User, wanted: Asked) -> tuple[QuerySet[Any], str]:
+    """The rows of a stream, and the name of the entry's id in them.
+
+    What is unread or starred has a state, and its states are few among all entries: those are looked through.
+    """
+    needed = {found.kind for found in (wanted.stream, *wanted.included)} & {"starred", *_UNREAD}
+    if needed or any(found.kind == "read" for found in wanted.excluded):
+        rows, name, when = State.objects.filter(user=user), "entry_id", "entry__fetched_at"
+        condition: Callable[[User, Stream], Q] = _of_states
+    else:
+        rows, name, when = Entry.objects.filter(feed__subscriptions__user=user), "pk", "fetched_at"
+        condition = _of_entries
+    for target in (wanted.stream, *wanted.included):
+        rows = rows.filter(condition(user, target))
     for target in wanted.excluded:
-        entries = entries.exclude(_condition(user, target))
-    if wanted.since:
-        entries = entries.filter(fetched_at__gte=wanted.since)
+        rows = rows.exclude(condition(user, target))
+    if wanted.since:  # a later entry has a greater id, and ids are the order that is asked for
+        rows = rows.filter(**{f"{name}__gte": _first_since(wanted.since)})
     if wanted.until:
-        entries = entries.filter(fetched_at__lte=wanted.until)
-    return entries
+        rows = rows.filter(**{f"{when}__lte": wanted.until})
+    return rows, name
 
 
-def _of_stream(user: User, wanted: Stream) -> QuerySet[Entry]:
-    if wanted.kind == "starred":  # also of feeds not subscribed to any more
-        return Entry.objects.filter(_condition(user, wanted))
-    mine = Entry.objects.filter(feed__subscriptions__user=user)
-    return mine if wanted.kind == "reading-list" else mine.filter(_condition(user, wanted))
+def _first_since(since: datetime) -> int:
+    came = Entry.objects.filter(fetched_at__gte=since).order_by("fetched_at")
+    return came.values_list("pk", flat=True).first() or 2**62
 
 
-def _condition(user: User, wanted: Stream) -> Q:
-    """Which entries are in a stream, as a condition."""
+def _of_states(user: User, wanted: Stream) -> Q:
+    """Which states are in a stream."""
+    if wanted.kind == "read":
+        return Q(read_at__isnull=False)
+    if wanted.kind in _UNREAD:
+        return Q(read_at=None)
+    if wanted.kind == "starred":
+        return Q(starred_at__isnull=False)
+    return _of_either(user, wanted)
+
+
+def _of_entries(user: User, wanted: Stream) -> Q:
+    """Which entries are in a stream; one without a state is read and not starred."""
     states = State.objects.filter(user=user, entry=OuterRef("pk"))
-    match wanted.kind:
-        case "reading-list":
-            return Q(feed__subscriptions__user=user)
-        case "read":  # no row means the same
-            return ~Q(Exists(states.filter(read_at=None)))
-        case "unread" | "kept-unread" | "fresh":
-            return Q(Exists(states.filter(read_at=None)))
-        case "starred":
-            return Q(Exists(states.filter(starred_at__isnull=False)))
-        case "feed":
-            return Q(feed=feed_id(user, wanted.name) or 0)
-        case "label" | "like" | "broadcast" | "broadcast-friends" | "created":
-            return Q(pk__in=[])
+    if wanted.kind == "read":
+        return ~Q(Exists(states.filter(read_at=None)))
+    if wanted.kind in _UNREAD:
+        return Q(Exists(states.filter(read_at=None)))
+    if wanted.kind == "starred":
+        return Q(Exists(states.filter(starred_at__isnull=False)))
+    return _of_either(user, wanted)
+
+
+def _of_either(user: User, wanted: Stream) -> Q:
+    if wanted.kind == "reading-list":
+        return Q(feed__isnull=False)
+    if wanted.kind == "feed":
+        return Q(feed=feed_id(user, wanted.name) or 0)
+    if wanted.kind in _EMPTY:
+        return Q(pk__in=[])
     raise BadNameError(f"{wanted.kind[:80]!r} is not a stream")
