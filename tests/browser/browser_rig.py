@@ -68,6 +68,10 @@ class Faults:
         context.on("requestfailed", self._failed)
         context.on("response", self._response)
 
+    def forget(self, words: str) -> None:
+        """Drop what was found and has these words in it: the test meant it."""
+        self.found = [fault for fault in self.found if words not in fault]
+
     def _follow_page(self, page: Page) -> None:
         page.on("pageerror", lambda error: self.found.append(f"{page.url}: {error}"))
         page.on("console", lambda message: self._said(message.type, message.text))
