@@ -1,9 +1,11 @@
 """How quickly the graphs of an app are made, and how large they are.
 
-The store is that of `bench/signals.py`, 30 days at 200 requests a second, with the gauges of five instances, a database
-and the machine; 40 deploys are marked. Graphs are what the app's page has below its head: they are read from the store,
-worked out, drawn, and put into their tables. Cold: the store was opened just before. Again: the same question once
-more. Each figure is the median of 9, the size is that of all graphs, compressed by gzip as the page is.
+The store is that of `bench/signals.py`, 30 days at 200 requests a second, with the gauges of four instances, a
+database, two queues and the machine; 40 deploys are marked. Graphs are what the app's page has below its head: they are
+read from the store, worked out, drawn, and put into their tables. Cold: the store was opened just before. Again: the
+same question once more. Times are the thread's processor time, so that others on the machine do not count; the store is
+in the page cache, so there is nothing else to wait for. Each figure is the median of 9 with the least and the greatest;
+the size is that of all graphs, compressed by gzip as the page is.
 """
 
 from __future__ import annotations
@@ -51,8 +53,8 @@ def measure() -> Result:
             took_ms = 1000 * median([sum(one) for one in cold])
             if name in _LIMITS_MS:
                 limit = _LIMITS_MS[name]
-                targets.append(Target(f"the graphs of an app over {name} at 200 requests/s, cold", f"{took_ms:.0f} ms",
-                                      f"≤ {limit} ms", took_ms <= limit))  # fmt: skip
+                what = f"the graphs of an app over {name} at 200 requests/s, server time, cold"
+                targets.append(Target(what, f"{took_ms:.0f} ms", f"≤ {limit} ms", took_ms <= limit))
             if name == "24h":
                 targets.append(Target("their size, compressed", f"{kb:.0f} kB", f"≤ {_MOST_KB} kB", kb <= _MOST_KB))
     return Result(["span", "cold: read and worked out", "drawn", "again: all", "size"], rows, targets)
