@@ -23,6 +23,7 @@ from pawl.dashboard.pages import deploy as deploy_page
 from pawl.dashboard.pages import graphed
 from pawl.dashboard.pages import home as home_page
 from pawl.dashboard.pages import ledger as ledger_page
+from pawl.dashboard.pages import measures as measures_page
 from pawl.dashboard.pages.graphed import Drawn
 from pawl.dashboard.place import Place
 from pawl.dashboard.pulse import Pulses
@@ -65,6 +66,7 @@ class Dashboard:
             ("/apps/{app}", app_page.page),
             ("/apps/{app}/graphs", graphed.part),
             ("/apps/{app}/graphs/{file}", graphed.file),
+            ("/measures", measures_page.page),
             ("/ledger", ledger_page.page),
             ("/deploys/{deploy}", deploy_page.page),
             ("/deploys/{deploy}/{action}", acting.confirm),
