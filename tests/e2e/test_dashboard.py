@@ -136,6 +136,32 @@ def test_rolling_back_from_the_page(app: App, browser: Browser) -> None:
     assert "cannot be rolled back" in text
 
 
+def test_a_watched_change_moves_on_its_page_and_is_kept_from_there(app: App, browser: Browser) -> None:
+    app.configure(more='[observe]\nmode = "auto"\nduration_s = 300')
+    app.say("1")
+    app.deploy()
+    app.say("2")
+    process = app.pawl.spawn("deploy", app.repo.path, "--json", "--expect", "p95(/) < 300ms")
+    deploy = eventually(lambda: running_deploy(app), within_s=60)
+    with browser.live(f"deploy:{deploy}") as fragments:
+        while f"/deploys/{deploy}/keep" not in next(fragments).get("part-actions", ""):
+            pass
+    assert "if the watch ended now" in browser.page(f"/deploys/{deploy}")
+    assert "ends now" in browser.page(f"/deploys/{deploy}/keep")
+    assert browser.post(f"/deploys/{deploy}/keep") == f"/deploys/{deploy}"
+    out, _ = process.communicate(timeout=60)
+    assert json.loads(out.splitlines()[-1])["outcome"] == "kept"
+    assert "kept by hand by dashboard" in browser.page(f"/deploys/{deploy}")
+    status, text, _ = browser.ask("POST", f"/deploys/{deploy}/keep")
+    assert status == 409
+    assert "is not being watched" in text
+
+
+def running_deploy(app: App) -> str:
+    running = app.pawl.status(app.name)["deploying"]
+    return str(running["deploy"]) if running else ""
+
+
 def test_a_page_moves_while_a_deploy_goes_on(app: App, browser: Browser) -> None:
     app.say("1")
     app.deploy()

@@ -264,3 +264,34 @@ def test_incidents_are_shown_with_the_app_and_with_the_deploy_that_caused_them(r
     rig.place.ledger.append(closed, app="shop")
     assert SHOWN not in browser.get("/apps/shop").text
     assert "turned off and on" in browser.get(f"/deploys/{deploy}").text
+
+
+def test_the_measures_have_intervals_definitions_and_what_failed(rig: Rig) -> None:
+    for number in range(25):
+        rig.deployed(title=f"Change {number}")
+        rig.clock.now += 40_000
+    bad = rig.deployed(title="A slip", outcome=Outcome.KEPT)
+    opened = IncidentOpened(incident="i1", title="Slow", began_at=rig.clock.moment(), by="ada", caused_by=bad)
+    rig.place.ledger.append(opened, app="shop")
+    rig.clock.now += 600
+    browser = rig.browser()
+    for path in ("/measures", "/measures?app=shop&span=30d"):
+        text = browser.get(path).text
+        for part in ("1 of 26", "3.8 %", "0.68 % to 19 %", f'href="/deploys/{bad}"', "so far", "Wilson", "Not counted"):
+            assert part in text, part
+        assert text.count('<figure class="chart"') == 4  # all but the recovery, for it is not over
+        assert "too few" not in text
+
+
+def test_measures_of_few_deploys_say_that_they_say_little(rig: Rig) -> None:
+    browser = rig.browser()
+    assert "Nothing was deployed yet" in browser.get("/measures").text
+    rig.deployed()
+    assert "too few deploys to say" in browser.get("/measures").text
+
+
+def test_measures_of_nothing_are_a_page_that_says_so(rig: Rig) -> None:
+    browser = rig.browser()
+    assert browser.get("/measures?span=2y").status == 400
+    assert browser.get("/measures?app=%3Cb%3E").status == 404
+    assert "<b>'" not in browser.get("/measures?app=%3Cb%3E").text
