@@ -118,7 +118,16 @@ def _frequency(often: Json) -> str:
     if not often["deploys"]:
         return "-"
     per_day, per_week = often["per_day"], often["per_week"]
-    return f"{per_day:.2g} a day" if per_day >= 1 else f"{per_week:.2g} a week"
+    return f"{_rounded(per_day)} a day" if per_day >= 1 else f"{_rounded(per_week)} a week"
+
+
+def _rounded(value: float) -> str:
+    """Two digits, or all before the point.
+
+    >>> _rounded(0.456), _rounded(9.96), _rounded(273.97)
+    ('0.46', '10', '274')
+    """
+    return f"{value:.2g}" if value < 99.5 else f"{value:,.0f}"
 
 
 def _number(value: float | None) -> str:
