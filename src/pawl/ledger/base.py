@@ -131,7 +131,7 @@ class Ledger(Protocol):
         """
 
     def rebuild(self) -> None:
-        """Derive all views again from the events. Idempotent; a million events take about ten seconds."""
+        """Derive all views again from the events. Idempotent; a million events take about half a minute."""
 
     def close(self) -> None:
         """Let go of the store. Idempotent; every other call from then on raises StateError."""

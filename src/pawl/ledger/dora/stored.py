@@ -13,7 +13,7 @@ import msgspec
 
 from pawl.ledger.database import Database
 from pawl.ledger.dora.day import Day, summed_up
-from pawl.ledger.dora.facts import Measured, Named, Place, apply
+from pawl.ledger.dora.facts import BAD, Measured, Named, Place, apply
 from pawl.ledger.dora.span import Span
 from pawl.ledger.events import (
     AppRemoved,
@@ -59,25 +59,37 @@ VIEW_INDEXES = (
 
 _COLUMNS = ", ".join(_NAMES)
 _READ = f"SELECT {_COLUMNS} FROM measured "  # noqa: S608  # put together from the fields above
-_KEEP = (
-    f"INSERT INTO measured ({_COLUMNS}, is_notable) VALUES ({', '.join('?' * (len(_NAMES) + 1))}) "  # noqa: S608
-    "ON CONFLICT (deploy) DO UPDATE SET is_notable = excluded.is_notable, "
-    + ", ".join(f"{name} = excluded.{name}" for name in _NAMES[1:])
-)
+_ADD = f"INSERT INTO measured ({_COLUMNS}, is_notable) VALUES ({', '.join('?' * (len(_NAMES) + 1))})"  # noqa: S608
 
 _day = msgspec.json.Decoder(Day)
 
 
 class _SqlRows:
+    """:class:`pawl.ledger.dora.facts.Rows` for one event: of a row that was read only what changed is written."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._read: dict[str, Measured] = {}
 
     def deploy(self, deploy: str) -> Measured | None:
         row = self._db.execute(_READ + "WHERE deploy = ?", (deploy,)).fetchone()
-        return _measured(row) if row else None
+        if row is None:
+            return None
+        self._read[deploy] = known = _measured(row)
+        return known
 
     def keep(self, row: Measured) -> None:
-        self._db.execute(_KEEP, (*msgspec.structs.astuple(row), int(row.is_notable)))
+        before = self._read.get(row.deploy)
+        if before is None:
+            self._db.execute(_ADD, (*msgspec.structs.astuple(row), int(row.is_notable)))
+            return
+        self._read[row.deploy] = row
+        changes = {name: new for name in _NAMES if (new := getattr(row, name)) != getattr(before, name)}
+        if row.is_notable != before.is_notable:
+            changes["is_notable"] = int(row.is_notable)
+        if changes:
+            columns = ", ".join(f"{name} = ?" for name in changes)
+            self._db.execute(f"UPDATE measured SET {columns} WHERE deploy = ?", (*changes.values(), row.deploy))  # noqa: S608
 
     def place(self, app: str) -> Place:
         row = self._db.execute("SELECT serving, newest FROM measured_places WHERE app = ?", (app,)).fetchone()
@@ -100,6 +112,12 @@ def change(db: Database, at: Recorded) -> None:
 
 def _changed(db: Database, at: Recorded) -> None:
     apply(_SqlRows(db), at)
+
+
+def _judged(db: Database, at: Recorded) -> None:
+    """What ``apply`` does, but for the verdicts that change nothing, which are nearly all."""
+    if isinstance(at.event, VerdictReached) and (at.event.acts or at.event.observation.verdict in BAD):
+        _changed(db, at)
 
 
 def _began(db: Database, at: Recorded) -> None:
@@ -128,7 +146,7 @@ _CHANGES: dict[type[Fact], Callable[[Database, Recorded], None]] = {
     StageBegan: _began,
     Switched: _changed,
     SwitchedBack: _changed,
-    VerdictReached: _changed,
+    VerdictReached: _judged,
     RestoredWatched: _changed,
     DeployEnded: _ended,
 }
