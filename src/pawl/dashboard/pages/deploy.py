@@ -150,7 +150,7 @@ def _after(visit: Visit, deploy: DeployView) -> list[Recorded]:
     own = ledger.events(deploy=deploy.id, kinds=_AFTER_KINDS)
     if deploy.switched_at is None:
         return own
-    later = [
+    later = [] if deploy.outcome is None else [
         one.switched_at for one in ledger.deploys(deploy.app, limit=500)
         if one.switched_at is not None and one.switched_at > deploy.switched_at
     ]  # fmt: skip

@@ -14,7 +14,6 @@ from pawl.model import Commit, DeployKind, Outcome
 
 _TONES = {Outcome.KEPT: "good", Outcome.ROLLED_BACK: "bad", Outcome.FAILED: "bad", Outcome.SUPERSEDED: "quiet"}
 VERDICT_TONES = {"keep": "good", "roll back": "bad", "hard fail": "bad", "inconclusive": "quiet", "no data": "quiet"}
-_VERDICTS_READ = 200
 _ROLES = ("live", "trial", "warm", "ending")
 
 
@@ -71,7 +70,8 @@ def deploy_row(deploy: DeployView, verdict: VerdictReached | None = None) -> Dep
 
 def deploy_rows(ledger: Ledger, deploys: Sequence[DeployView], *, app: str | None = None) -> list[DeployRow]:
     """Deploys as rows, with their verdicts; ``app`` where all are of one, which is quicker to read."""
-    found = ledger.events(app=app, kinds={"verdict_reached"}, newest_first=True, limit=_VERDICTS_READ)
+    most = 4 * len(deploys) + 20  # a canary has two, and others may be watched at the same time
+    found = ledger.events(app=app, kinds={"verdict_reached"}, newest_first=True, limit=most)
     verdicts: dict[str, VerdictReached] = {}
     for item in found:
         if isinstance(item.event, VerdictReached):

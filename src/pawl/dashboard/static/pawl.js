@@ -57,6 +57,11 @@
     return label ? `[aria-label="${CSS.escape(label)}"]` : null;
   }
 
+  // What tells one details element from the others of a part, also once it was replaced.
+  function place(details) {
+    return details.id || `${details.closest("[id]").id} ${details.querySelector("summary")?.textContent}`;
+  }
+
   function put(id, html) {
     const part = document.getElementById(id);
     if (!part) return;
@@ -66,14 +71,13 @@
     }
     held.delete(id);
     const focused = part.contains(document.activeElement) ? key(document.activeElement) : null;
-    const open = new Map([...part.querySelectorAll("details[id]")].map((one) => [one.id, one.open]));
+    const open = new Map([...part.querySelectorAll("details")].map((one) => [place(one), one.open]));
     const scrolled = [...part.querySelectorAll(".scroll, .log")].map((one) => [key(one), one.scrollLeft, one.scrollTop]);
     const box = document.createElement("template");
     box.innerHTML = html;
     part.replaceChildren(box.content);
-    for (const [name, was] of open) {
-      const one = document.getElementById(name);
-      if (one) one.open = was;
+    for (const one of part.querySelectorAll("details")) {
+      if (open.has(place(one))) one.open = open.get(place(one));
     }
     for (const [name, left, top] of scrolled) {
       const one = name && part.querySelector(name);
@@ -119,9 +123,13 @@
     stream = null;
   }
 
+  const READING_MS = 8000;
+  let touched = 0; // when somebody last moved a pointer or pressed a key
+
   // Parts that are asked for anew every so often, because they are too large to be sent to everybody.
   async function renew(part) {
-    if (document.hidden || isHeld(part) || part.matches(":hover") || part.contains(document.activeElement)) return;
+    const isRead = part.matches(":hover") || part.contains(document.activeElement);
+    if (document.hidden || isHeld(part) || (isRead && Date.now() - touched < READING_MS)) return;
     try {
       const answer = await fetch(part.dataset.renew, { headers: { Accept: "text/html" } });
       if (answer.ok) put(part.id, await answer.text());
@@ -130,6 +138,9 @@
     }
   }
 
+  for (const kind of ["pointermove", "pointerdown", "keydown"]) {
+    addEventListener(kind, () => (touched = Date.now()), { passive: true });
+  }
   tellZone();
   takeLink();
   setInterval(() => {
