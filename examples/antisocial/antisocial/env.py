@@ -50,6 +50,14 @@ def whole_number(environ: Mapping[str, str], name: str, default: int) -> int:
     return int(value)
 
 
+def one_of(environ: Mapping[str, str], name: str, *choices: str) -> str:
+    """One of ``choices``; the first if the variable is not set."""
+    value = environ.get(name, "") or choices[0]
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be {' or '.join(choices)}, not {value!r}")
+    return value
+
+
 def networks(environ: Mapping[str, str], name: str) -> list[str]:
     """A comma-separated list of networks like ``10.0.0.0/8``."""
     found = words(environ, name)
@@ -121,3 +129,30 @@ def mail(url: str) -> dict[str, object]:
         "EMAIL_USE_SSL": parts.scheme == "smtps",
         "EMAIL_TIMEOUT": 10,
     }
+
+
+def bucket(environ: Mapping[str, str]) -> dict[str, object]:
+    """The options of the static files' bucket; boto3 reads AWS_ACCESS_KEY_ID and its like by itself."""
+    return {
+        "bucket_name": environ.get("AWS_STORAGE_BUCKET_NAME", ""),
+        "endpoint_url": environ.get("AWS_S3_ENDPOINT_URL") or None,
+        "region_name": environ.get("AWS_S3_REGION_NAME") or None,
+        "custom_domain": environ.get("AWS_S3_CUSTOM_DOMAIN") or None,
+        "location": "static",
+        "addressing_style": "path" if environ.get("AWS_S3_ENDPOINT_URL") else None,
+        "querystring_auth": False,
+        "default_acl": None,
+        "gzip": True,
+        "object_parameters": {"CacheControl": "public, max-age=31536000, immutable"},
+    }
+
+
+def static_url(environ: Mapping[str, str]) -> str:
+    """Where browsers get static files from: this app, the bucket, or the CDN in front of the bucket."""
+    name, domain = environ.get("AWS_STORAGE_BUCKET_NAME"), environ.get("AWS_S3_CUSTOM_DOMAIN")
+    if not name:
+        return "static/"
+    if domain:
+        return f"https://{domain}/static/"
+    endpoint = environ.get("AWS_S3_ENDPOINT_URL", "").rstrip("/")
+    return f"{endpoint}/{name}/static/" if endpoint else f"https://{name}.s3.amazonaws.com/static/"

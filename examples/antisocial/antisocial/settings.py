@@ -96,14 +96,18 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("EMAIL_FROM") or "antisocial@
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Collected beside the code: each release has its own manifest, and what it links to goes and comes with it.
-STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-if not (DEBUG or TESTING):
+STATIC_ROOT = Path(os.environ.get("STATIC_ROOT") or BASE_DIR / "staticfiles")
+STATIC_BUCKET = os.environ.get("AWS_STORAGE_BUCKET_NAME", "")
+STATIC_URL = env.static_url(os.environ)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+if STATIC_BUCKET:
+    STORAGES["staticfiles"] = {"BACKEND": "antisocial.storage.BucketStorage", "OPTIONS": env.bucket(os.environ)}
+elif not (DEBUG or TESTING):
     MIDDLEWARE.insert(2, "whitenoise.middleware.WhiteNoiseMiddleware")
-    STORAGES = {
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
-    }
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}
 
 USE_TZ = True
 TIME_ZONE = os.environ.get("TIME_ZONE", "UTC")
@@ -113,21 +117,28 @@ USE_I18N = False
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {"format": "%(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "antisocial.logs.JsonFormatter", "release": RELEASE},
+    },
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
+            "formatter": env.one_of(os.environ, "LOG_FORMAT", "line", "json"),
             "level": "CRITICAL" if TESTING else "NOTSET",  # tests provoke warnings; theirs would hide a real one
         }
     },
-    "loggers": {"httpx": {"level": "WARNING"}},  # the task's own line says what came of a fetch
+    "loggers": {
+        "httpx": {"level": "WARNING"},  # the task's own line says what came of a fetch
+        "reader": {"level": "INFO"},
+        "celery": {"level": "INFO"},
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
 }
 
 # A worker that is killed loses the few messages it holds; feeds that are due are found again in the database.
 QUEUE = DATA / "queue"
-CELERY_BROKER_URL = os.environ.get("BROKER_URL") or "folder://localhost"
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or os.environ.get("BROKER_URL") or "folder://localhost"
 if CELERY_BROKER_URL.startswith("folder:"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": QUEUE / "messages",
@@ -136,7 +147,11 @@ if CELERY_BROKER_URL.startswith("folder:"):
         "control_folder": QUEUE / "control",
         "polling_interval": 0.5,
     }
+elif CELERY_BROKER_URL.startswith(("amqp", "pyamqp")):
+    # A task counts as queued when the broker has said that it has it.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"confirm_publish": True}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ALWAYS_EAGER = TESTING
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -11,8 +12,10 @@ from django.utils.functional import SimpleLazyObject
 
 # Feeds are strangers' HTML. Should anything get past the sanitiser, it can run nothing: pictures, sound and films of
 # anywhere are all that an entry may load.
+_PLACES = urlsplit(settings.STATIC_URL)
+_OURS = f"'self' {_PLACES.scheme}://{_PLACES.netloc}" if _PLACES.netloc else "'self'"
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; manifest-src 'self'; "
+    f"default-src 'none'; script-src {_OURS}; style-src {_OURS}; connect-src 'self'; manifest-src 'self'; "
     "img-src 'self' data: http: https:; media-src http: https:; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from unittest.mock import patch
 
-from django.db import DatabaseError
 from django.http import HttpResponse
-from django.test import Client, SimpleTestCase, TestCase, override_settings
+from django.test import Client, SimpleTestCase, TestCase
 from django.urls import reverse
 from django.utils import timezone
 
@@ -229,21 +227,3 @@ class CursorTests(SimpleTestCase):
     def test_what_was_cut_off_is_none(self) -> None:
         for text in ("", "1", "-", "1-", "-1", "x-1", "1-x", "9" * 30 + "-1", "٣-٤"):
             self.assertIsNone(Cursor.parse(text), text)
-
-
-class HealthTests(TestCase):
-    @override_settings(RELEASE="")
-    def test_a_healthy_instance_says_ok(self) -> None:
-        response = self.client.get("/healthz")
-        self.assertEqual((response.status_code, response.content), (200, b"ok"))
-        self.assertEqual(response["Content-Type"], "text/plain")
-        self.assertNotIn("X-Release", response)
-
-    @override_settings(RELEASE="a1b2c3d")
-    def test_the_release_is_named_if_it_has_a_name(self) -> None:
-        self.assertEqual(self.client.get("/healthz")["X-Release"], "a1b2c3d")
-
-    def test_without_database_it_is_unhealthy_and_tells_no_secrets(self) -> None:
-        with patch("antisocial.health.connection.cursor", side_effect=DatabaseError("password=hunter2")):
-            response = self.client.get("/healthz")
-        self.assertEqual((response.status_code, response.content), (503, b"database: no answer\n"))
