@@ -1,7 +1,7 @@
 """Full-text search: FTS5 on SQLite, ``tsvector`` on PostgreSQL, one way to ask.
 
 The index is a table of its own, ``reader_search``, written by whoever stores entries. Triggers would be lost whenever a
-migration makes SQLite copy the table of entries.
+migration makes SQLite copy the table of entries. A row whose entry is gone finds nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +22,7 @@ MOST_WORDS = 12
 _CREATE = {
     "sqlite": ["CREATE VIRTUAL TABLE reader_search USING fts5(words, tokenize='unicode61')"],
     "postgresql": [
-        """CREATE TABLE reader_search (
-            rowid bigint PRIMARY KEY REFERENCES reader_entry (id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
-            words tsvector NOT NULL
-        )""",
+        "CREATE TABLE reader_search (rowid bigint PRIMARY KEY, words tsvector NOT NULL)",
         "CREATE INDEX reader_search_words ON reader_search USING gin (words)",
     ],
 }

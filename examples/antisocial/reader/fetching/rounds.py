@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Awaitable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 
 import httpx
 from asgiref.sync import async_to_sync, sync_to_async
@@ -136,13 +137,16 @@ class _Round:
         return await download.download(self._http, url, limits=self._limits, now=timezone.now(), **marks)
 
     async def _parse(self, document: Document) -> ParsedFeed:
-        work = (document.body or b"", document.content_type, document.url, timezone.now())
+        work = partial(
+            parse.parse, document.body or b"", content_type=document.content_type, url=document.url, now=timezone.now()
+        )
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._parsers, _parse, *work)
-        except BrokenProcessPool:  # somebody ended its processes: a worker's are ended with it
+            return await loop.run_in_executor(self._parsers, work)
+        except BrokenProcessPool:
+            logger.warning("the processes that parse are gone: parsing goes on here")
             self._parsers = ThreadPoolExecutor(1)
-            return await loop.run_in_executor(self._parsers, _parse, *work)
+            return await loop.run_in_executor(self._parsers, work)
 
     async def _discover(self, page: Document, error: NotAFeedError) -> tuple[Document, ParsedFeed]:
         """The feed of the site that ``page`` is of. Raises NotAFeedError."""
@@ -165,10 +169,6 @@ class _Round:
                 continue
             return document, parsed
         raise NotAFeedError
-
-
-def _parse(body: bytes, content_type: str, url: str, now: object) -> ParsedFeed:
-    return parse.parse(body, content_type=content_type, url=url, now=now)
 
 
 def _processes() -> Executor | None:

@@ -38,7 +38,7 @@ def free_port() -> int:
             continue
 
 
-@tag("slow")
+@tag("slow", "elsewhere")
 @skipUnless(WEED and find_spec("storages"), "SeaweedFS or the extra is not installed")
 class BucketTests(SimpleTestCase):
     @classmethod
@@ -131,7 +131,7 @@ class BucketTests(SimpleTestCase):
         self.assertTrue((self.folder / "static" / "staticfiles.json").exists())
 
 
-@tag("slow")
+@tag("slow", "elsewhere")
 class WhiteNoiseTests(SimpleTestCase):
     def test_the_two_release_tasks_leave_packed_files_with_hashed_names(self) -> None:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}

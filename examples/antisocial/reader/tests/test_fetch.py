@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 from django.test import override_settings, tag
 from django.utils import timezone
@@ -289,6 +290,17 @@ class RoundTests(FetchingTestCase):
             self.assertEqual(server.most_at_once, 1)
             times = [at for *_, at in server.requests]
             self.assertTrue(all(later - at >= 0.1 for at, later in itertools.pairwise(times)), times)
+
+    @tag("slow")
+    @override_settings(PARSE_PROCESSES=2)
+    def test_many_feeds_are_parsed_in_other_processes_which_know_nothing_of_the_app(self) -> None:
+        for n in range(4):
+            self.subscribed(f"/{n}", RSS)
+        with (
+            patch("reader.fetching.rounds.WORTH_PROCESSES", 1),
+            patch("reader.fetching.rounds.ThreadPoolExecutor", side_effect=AssertionError("the processes are gone")),
+        ):
+            self.assertEqual(rounds.fetch_due(), (4, 8))
 
     @tag("slow")
     def test_a_round_whose_time_is_up_gives_back_what_it_has_not_begun(self) -> None:

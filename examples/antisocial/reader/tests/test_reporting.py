@@ -107,7 +107,7 @@ class LogTests(SimpleTestCase):
         )
 
 
-@tag("slow")
+@tag("slow", "elsewhere")
 class ReportingTests(SimpleTestCase):
     def test_nothing_is_loaded_that_is_not_asked_for(self) -> None:
         done = run(
@@ -124,7 +124,7 @@ class ReportingTests(SimpleTestCase):
         told = b"".join(body for _, body in got)
         self.assertTrue(b"told to Sentry" in told and b"abc123" in told, told[:400])
 
-    @skipUnless(find_spec("opentelemetry.sdk"), "its extra is not installed")
+    @skipUnless(find_spec("opentelemetry"), "its extra is not installed")
     def test_a_request_is_traced(self) -> None:
         with collector() as (address, got):
             done = run(
