@@ -7,7 +7,6 @@ migration makes SQLite copy the table of entries. A row whose entry is gone find
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable
 
 from django.contrib.auth.models import User
@@ -15,6 +14,7 @@ from django.db import connection
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from reader.models import Entry
+from reader.words import words_of
 
 MOST_TEXT = 100_000  # characters of an entry that are found
 MOST_WORDS = 12
@@ -47,13 +47,14 @@ def drop_table(schema_editor: BaseDatabaseSchemaEditor) -> None:
     schema_editor.execute("DROP TABLE reader_search")
 
 
-def index(entries: Iterable[tuple[int, str, str]]) -> None:
-    """Make entries (id, title, plain text) findable, whether or not they were before."""
-    rows = [(pk, " ".join(_words(f"{title}\n{text[:MOST_TEXT]}"))) for pk, title, text in entries]
+def index(entries: Iterable[tuple[int, str]], *, are_new: bool = False) -> None:
+    """Make entries (id, and words as ``words_of`` makes them) findable, whether or not they were before."""
+    rows = [(pk, words[:MOST_TEXT]) for pk, words in entries]
     if not rows:
         return
     with connection.cursor() as cursor:
-        cursor.executemany("DELETE FROM reader_search WHERE rowid = %s", [(pk,) for pk, _ in rows])
+        if not are_new:
+            cursor.executemany("DELETE FROM reader_search WHERE rowid = %s", [(pk,) for pk, _ in rows])
         cursor.executemany(_INSERT[connection.vendor], rows)
 
 
@@ -61,7 +62,7 @@ def index_entry(entry: Entry) -> None:
     """Make one stored entry findable."""
     from reader.fetching.clean import text_of  # the web process need not load a sanitiser
 
-    index([(entry.pk, entry.title, text_of(entry.content) or entry.summary)])
+    index([(entry.pk, " ".join(words_of(f"{entry.title} {text_of(entry.content) or entry.summary}")))])
 
 
 def forget(entry_ids: Iterable[int]) -> None:
@@ -100,17 +101,11 @@ def search(user: User, words: str, *, before: int | None = None, limit: int = 50
     return list(Entry.objects.filter(pk__in=ids).select_related("feed").order_by("-pk"))
 
 
-def _words(text: str) -> list[str]:
-    """The words of ``text`` without case and accents: the same for what is stored and asked, whatever the database."""
-    decomposed = unicodedata.normalize("NFKD", text).casefold()
-    return re.findall(r"[^\W_]+", "".join(letter for letter in decomposed if not unicodedata.combining(letter)))
-
-
 def _terms(words: str) -> list[list[str]]:
     """What is looked for: each a phrase of one or more words."""
     found = []
     for phrase, word in re.findall(r'"([^"]*)"|(\S+)', words[:500]):
-        if parts := _words(phrase or word):
+        if parts := words_of(phrase or word):
             found.append(parts)
     return found[:MOST_WORDS]
 

@@ -21,6 +21,7 @@ import feedparser
 from reader.fetching import jsonfeed
 from reader.fetching.clean import is_web, plain, safe_html, text_of, web_link
 from reader.fetching.schedule import update_period_s
+from reader.words import words_of
 
 MOST_ENTRIES = 200
 MOST_CONTENT = 300_000
@@ -40,7 +41,7 @@ class NotAFeedError(Exception):
 
 @dataclass(frozen=True)
 class Item:
-    """One article, safe and short enough for its columns. ``text`` is all its text, ``summary`` the beginning."""
+    """One article, safe and short enough for its columns. ``words`` are those that it is found by."""
 
     guid: str
     title: str
@@ -48,7 +49,7 @@ class Item:
     author: str
     summary: str
     content: str
-    text: str
+    words: str
     published: datetime
     digest: str
 
@@ -193,7 +194,7 @@ def _item(raw: Raw, now: datetime) -> Item:
         author=plain(raw.author, 200),
         summary=summary,
         content=content,
-        text=text,
+        words=" ".join(words_of(f"{title} {text}")),
         published=min(raw.published, now) if is_believable and raw.published else now,
         digest=digest,
     )

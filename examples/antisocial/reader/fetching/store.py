@@ -85,36 +85,34 @@ def _note_success(feed: Feed, outcome: Outcome, now: datetime) -> int:
 
 
 def keep_entries(feed: Feed, items: list[Item], now: datetime) -> int:
-    """Store what is new, and what was edited; hand out what is new; how much that is."""
-    known = {
-        guid: (pk, digest)
-        for pk, guid, digest in Entry.objects.filter(feed=feed, guid__in=[item.guid for item in items]).values_list(
-            "pk", "guid", "digest"
-        )
-    }
+    """Store what is new, and what was edited; hand out what is new; how much that is.
+
+    Whoever calls this has the feed's row locked, so nobody else stores entries of it.
+    """
+    last = Entry.objects.filter(feed=feed).order_by("-pk").values_list("pk", flat=True).first() or 0
+    known = _known(feed, items) if last else {}
     unknown = [item for item in items if item.guid not in known]
-    renamed = _renamed(feed, items, unknown)
-    fresh = [item for item in unknown if item.guid not in renamed]
+    renamed = _renamed(feed, items, unknown) if last else {}
     edited = {known[item.guid][0]: item for item in items if known.get(item.guid, (0, item.digest))[1] != item.digest}
     edited |= {renamed[item.guid]: item for item in unknown if item.guid in renamed}
     for pk, item in edited.items():
         Entry.objects.filter(pk=pk).update(**_columns(item))
-    last = Entry.objects.filter(feed=feed).order_by("-pk").values_list("pk", flat=True).first() or 0
-    Entry.objects.bulk_create(
-        # The feed's first article is its newest: it gets the greatest id.
-        [Entry(feed=feed, published=item.published, fetched_at=now, **_columns(item)) for item in reversed(fresh)],
-        ignore_conflicts=True,
+    search.index((pk, item.words) for pk, item in edited.items())
+    # The feed's first article is its newest: it gets the greatest id.
+    fresh = [item for item in reversed(unknown) if item.guid not in renamed]
+    entries = Entry.objects.bulk_create(
+        Entry(feed=feed, published=item.published, fetched_at=now, **_columns(item)) for item in fresh
     )
-    stored = _stored_since(feed, last) if fresh else {}
-    if stored:
+    search.index(((entry.pk, item.words) for entry, item in zip(entries, fresh, strict=True)), are_new=True)
+    if entries:
         hand_out(feed.pk, after=last)
-    texts = [(stored[item.guid], item) for item in fresh if item.guid in stored]
-    search.index((pk, item.title, item.text) for pk, item in (*texts, *edited.items()))
-    return len(stored)
+    return len(entries)
 
 
-def _stored_since(feed: Feed, last: int) -> dict[str, int]:
-    return dict(Entry.objects.filter(feed=feed, pk__gt=last).values_list("guid", "pk"))
+def _known(feed: Feed, items: list[Item]) -> dict[str, tuple[int, str]]:
+    """Which of ``items`` are stored: row and digest by id."""
+    stored = Entry.objects.filter(feed=feed, guid__in=[item.guid for item in items])
+    return {guid: (pk, digest) for guid, pk, digest in stored.values_list("guid", "pk", "digest")}
 
 
 def _columns(item: Item) -> dict[str, str]:
@@ -161,7 +159,9 @@ def _renamed(feed: Feed, items: list[Item], unknown: list[Item]) -> dict[str, in
 
 def _remember(feed: Feed, outcome: Outcome, added: int, now: datetime) -> None:
     status = outcome.document.status if outcome.document else outcome.status
-    Fetch.objects.create(feed=feed, at=now, status=status, took_ms=outcome.took_ms, added=added, error=feed.last_error)
-    kept = Fetch.objects.filter(feed=feed).values_list("pk", flat=True)[HISTORY_LENGTH : HISTORY_LENGTH + 100]
-    if old := list(kept):
-        Fetch.objects.filter(pk__in=old).delete()
+    fetch = Fetch.objects.create(
+        feed=feed, at=now, status=status, took_ms=outcome.took_ms, added=added, error=feed.last_error
+    )
+    if fetch.pk % 8 == 0:  # now and then is often enough
+        kept = Fetch.objects.filter(feed=feed).values_list("pk", flat=True)[:HISTORY_LENGTH]
+        Fetch.objects.filter(feed=feed).exclude(pk__in=list(kept)).delete()

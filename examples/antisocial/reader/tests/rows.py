@@ -10,6 +10,7 @@ from django.utils import timezone
 from reader import search
 from reader.models import Entry, Feed
 from reader.subscribing import hand_out, subscribe
+from reader.words import words_of
 
 
 def make_reader(name: str = "ada") -> User:
@@ -37,5 +38,5 @@ def make_entries(feed: Feed, count: int) -> list[Entry]:
         for n in range(count)
     )
     hand_out(feed.pk, after=entries[0].pk - 1)
-    search.index((entry.pk, entry.title, "") for entry in entries)
+    search.index((entry.pk, " ".join(words_of(entry.title))) for entry in entries)
     return entries

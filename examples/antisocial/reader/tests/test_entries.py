@@ -213,7 +213,7 @@ class SearchTests(ReaderTestCase):
 
     def test_what_was_found_can_be_marked(self) -> None:
         (entry,) = make_entries(self.feed, 1)
-        search.index([(entry.pk, "ratchet", "")])
+        search.index([(entry.pk, "ratchet")])
         self.client.post(MARK, {"read": entry.pk, "next": "/search/?words=ratchet"})
         self.assertContains(self.client.get(SEARCH, {"words": "ratchet"}), "is-read")
 

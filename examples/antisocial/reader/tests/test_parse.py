@@ -83,7 +83,7 @@ class FormatTests(SimpleTestCase):
         self.assertEqual((first.guid, first.link, first.author), ("1", "https://example.org/1", "Everybody"))
         self.assertEqual((first.content, first.published), ("<p>Hi</p>", datetime(2024, 1, 1, 10, tzinfo=UTC)))
         self.assertEqual((second.guid, second.title, second.author), ("2", "Text & more", "Ann, Bob"))
-        self.assertEqual(second.text, "a < b and more")
+        self.assertEqual((second.summary, second.words), ("a < b and more", "text more a b and more"))
 
     def test_json_that_is_no_feed(self) -> None:
         for body in ("{}", "{", '{"version": 1}', "[]", "null", '{"version": "https://jsonfeed.org/version/1"'):
