@@ -17,7 +17,7 @@ class SubscribeForm(forms.Form):
     """The address of a feed, or of a site that has one."""
 
     url = forms.CharField(
-        label="Address of the feed",
+        label="Address of a feed, or of the site that has one",
         max_length=URL_LENGTH,
         widget=forms.URLInput(attrs={"placeholder": "https://example.org/feed.xml", "autocomplete": "off"}),
         error_messages={"required": "Type or paste the address of a feed."},
