@@ -1,6 +1,6 @@
 """A connection to PostgreSQL that takes the ledger's statements as they are.
 
-Questions with values are prepared once for a connection. Statements that answer nothing wait, and go together with the
+Statements with values are prepared once for a connection. Those that answer nothing wait, and go together with the
 next question: a transaction is a few ways to the server and back, however many statements it has. Every value goes as
 text, and the server infers its type from where it stands. PostgreSQL keeps no NUL in a text: it is written as SUB and
 ``N``, and SUB as SUB and ``S``.
@@ -101,17 +101,12 @@ class Rows:
         return self._rows
 
 
-def inlined(sql: str, values: Sequence[Any]) -> str:
-    """The statement with its values in it, as PostgreSQL reads them with ``standard_conforming_strings``.
-
-    >>> inlined("UPDATE apps SET live = ? WHERE name = ?", [None, "Bobby'; --?"])
-    "UPDATE apps SET live = NULL WHERE name = 'Bobby''; --?'"
-    """
-    first, *rest = sql.split("?")
-    return first + "".join(_literal(value) + part for value, part in zip(values, rest, strict=True))
-
-
 def _literal(value: Any) -> str:
+    """The value as PostgreSQL reads it with ``standard_conforming_strings``.
+
+    >>> _literal("Bobby'; --"), _literal(3), _literal(None)
+    ("'Bobby''; --'", "'3'", 'NULL')
+    """
     text = _written(value)
     return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
 
@@ -129,6 +124,7 @@ class Session:
     def __init__(self, server: Server) -> None:
         self._connection, self._line = server.connect(answers_within_s=TIMEOUT_S)
         self._prepared: dict[str, tuple[Any, ...]] = {}
+        self._names: dict[str, str] = {}
         self._waiting: dict[object, str] = {}
         self._size = 0
         try:
@@ -143,9 +139,18 @@ class Session:
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Answer:
         if sql.startswith(_WAITING):
-            return _Waiting(self, sql, inlined(sql, values))
+            return _Waiting(self, sql, self._named(sql, values) if values else sql)
         self.flush()
         return self._now(lambda: self._with_values(sql, values) if values else self._simple(sql))
+
+    def _named(self, sql: str, values: Sequence[Any]) -> str:
+        """The statement by the name it is prepared under, with its values: it is not planned anew each time."""
+        arguments = ", ".join(map(_literal, values))
+        if sql not in self._names:
+            name = f"pawl_{len(self._names)}"
+            self._now(lambda: self._connection.execute_simple(f"PREPARE {name} AS {numbered(sql)}"))
+            self._names[sql] = name
+        return f"EXECUTE {self._names[sql]} ({arguments})"
 
     def flush(self) -> None:
         """Have all statements done that wait."""

@@ -166,11 +166,13 @@ def _with_words(db: Database, wanted: Wanted, floor: int, top: int, limit: int) 
             hints += f" AND ({' OR '.join(f'lower({name}) LIKE ? ESCAPE {_SIGN}' for name in _SEARCHED)})"
             values += [pattern] * len(_SEARCHED)
     found: list[Recorded] = []
+    size = limit
     while len(found) < limit:
-        candidates = _page_of(db, wanted, floor, top, _AT_A_TIME, hints, values)
+        candidates = _page_of(db, wanted, floor, top, size, hints, values)
         found += [one for one in candidates if is_match(words, one)]
-        if len(candidates) < _AT_A_TIME:
+        if len(candidates) < size:
             break
+        size = min(_AT_A_TIME, 2 * size)
         if wanted.is_forward:
             floor = candidates[-1].seq
         else:
