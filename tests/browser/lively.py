@@ -27,10 +27,10 @@ class Lively:
     shop: Repository
     deploys: dict[str, str]
 
-    def change(self, title: str, *, observe: str = 'mode = "off"', **faults: object) -> str:
-        """Commit these faults in place of those that were; the release it will be."""
+    def change(self, title: str, *, observe: str = 'mode = "off"', top: str = "", **faults: object) -> str:
+        """Commit these faults in place of those that were (``top`` are lines of pawl.toml); the release it will be."""
         text = (
-            'app = "shop"\n[processes.web]\ncommand = "python app.py --socket $SOCKET"\n'
+            f'app = "shop"\n{top}\n[processes.web]\ncommand = "python app.py --socket $SOCKET"\n'
             f'[processes.web.health]\npath = "/healthz"\n[observe]\n{observe}\n'
         )
         return self.shop.commit(title, pawl__toml=text, FAULTS=json.dumps({"usual_s": 0.02, **faults}))[:12]

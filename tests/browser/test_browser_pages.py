@@ -7,10 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.browser_rig import PHONE, Visitor, sideways
+from tests.browser.browser_rig import PHONE, Visitor, sideways, violations
 from tests.browser.lively import EVIL, Lively
 
 Where = Callable[[Lively], str]
@@ -30,12 +29,6 @@ PAGES: dict[str, Where] = {
 def where(request: pytest.FixtureRequest, home: Lively) -> str:
     """The path of each page in turn."""
     return PAGES[str(request.param)](home)
-
-
-def violations(page: Page) -> list[str]:
-    """What axe finds, a line each."""
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['html'][:160]} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
 def test_a_page_is_usable_by_everybody(where: str, visitor: Visitor) -> None:
