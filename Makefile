@@ -3,11 +3,12 @@
 # make test    lint, types, layers, and every test
 # make check   the first three of these only
 # make bench   the measurements of bench/RESULTS.md
+# make pictures   the pictures of the dashboard in docs/img
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check format bench clean
+.PHONY: setup demo test check format bench pictures clean
 
 setup: .venv/.ready
 
@@ -33,6 +34,9 @@ format: setup
 
 bench: setup
 	@$(BIN)/python -m bench
+
+pictures: setup
+	@$(BIN)/python tools/screenshots.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

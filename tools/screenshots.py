@@ -1,34 +1,68 @@
-"""Take the pictures of the dashboard that README.md and docs/dashboard.md show: ``python tools/screenshots.py``.
+"""Take the pictures of the dashboard in README.md and docs/dashboard.md: ``python tools/screenshots.py``.
 
-A home is made lively for it, under a name of its own and with a day of traffic in its signal store; the pictures go to
-docs/img/dashboard-*.png. Needs Debian's chromium and fonts-dejavu-core.
+A home is made lively for it: two apps, traffic, changes that were kept, one that was taken back, one that failed. The
+pictures go to docs/img/dashboard-*.png. Needs Debian's chromium and fonts-dejavu-core.
 """
 
 from __future__ import annotations
 
-import math
-import random
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from playwright.sync_api import Page  # noqa: E402  the path is set first
-
-from pawl.observe.gauges import Gauge  # noqa: E402
-from pawl.observe.paths import Known  # noqa: E402
-from pawl.observe.records import Counted, Key  # noqa: E402
-from pawl.observe.store import SignalStore  # noqa: E402
-from pawl.observe.tail import Position  # noqa: E402
-from pawl.observe.tally import CODES, Tally  # noqa: E402
-from tests.browser.browser_rig import PHONE, Dashboard, Visitor, chromium  # noqa: E402
-from tests.browser.lively import Lively, lively  # noqa: E402
-from tests.support import Pawl, running  # noqa: E402
+from tests.browser.browser_rig import PHONE, Colours, Dashboard, Visitor, chromium  # noqa: E402  the path is set first
+from tests.browser.lively import Lively, lively  # noqa: E402  the same
+from tests.support import eventually, running  # noqa: E402  the same
 
 PICTURES = ROOT / "docs" / "img"
-_HOURS = 24
-_STEP_S = 60
+_WIDE = (1100, 760)
+_TRAFFIC_S = 70
+
+
+def pictures(home: Lively) -> dict[str, tuple[str, tuple[int, int], Colours]]:
+    """By the picture's name: which page, how large the window is, and its colours."""
+    taken_back = f"/deploys/{home.deploys['taken back']}"
+    return {
+        "apps": ("/", _WIDE, "light"),
+        "app": ("/apps/shop?span=1h", (1100, 1500), "light"),
+        "deploy": (taken_back, (1100, 1250), "light"),
+        "deploy-dark": (taken_back, _WIDE, "dark"),
+        "measures": ("/measures", _WIDE, "light"),
+        "ledger": ("/ledger", _WIDE, "light"),
+        "phone": ("/apps/shop?span=1h", (PHONE[0], 780), "dark"),
+    }
+
+
+def main() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="pt-", dir="/tmp") as folder,
+        running(Path(folder) / "home") as pawl,
+        chromium() as browser,
+    ):
+        home = lively(pawl, Path(folder))
+        _go_on(home)
+        visitor = Visitor(browser, Dashboard.opened(browser, pawl))
+        for name, (path, size, colours) in pictures(home).items():
+            page = visitor.page(path, size=size, colours=colours, stands_still=True)
+            page.locator("h1").wait_for()
+            page.evaluate("() => document.getElementById('live-state')?.remove()")
+            page.screenshot(path=PICTURES / f"dashboard-{name}.png")
+            print(f"{name}: {(PICTURES / f'dashboard-{name}.png').stat().st_size / 1000:.0f} kB")
+        visitor.leave()
+
+
+def _go_on(home: Lively) -> None:
+    """Some minutes of traffic with two more changes, which are watched and kept."""
+    with home.load(rate=60) as load:
+        for title in ("Find items by colour", "Answer searches sooner"):
+            began = load.tally.served
+            home.change(title, observe="duration_s = 25", usual_s=0.02 if "sooner" not in title else 0.012)
+            home.deploy()
+            eventually(lambda began=began: load.tally.served - began >= 60 * _TRAFFIC_S / 2, within_s=600)  # type: ignore[misc]
+
+
+if __name__ == "__main__":
+    main()
