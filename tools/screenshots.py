@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -25,14 +26,15 @@ _TRAFFIC_S = 70
 def pictures(home: Lively) -> dict[str, tuple[str, tuple[int, int], Colours]]:
     """By the picture's name: which page, how large the window is, and its colours."""
     taken_back = f"/deploys/{home.deploys['taken back']}"
+    app = f"/apps/shop?from={time.time() - 420:.0f}&to={time.time():.0f}"
     return {
         "apps": ("/", _WIDE, "light"),
-        "app": ("/apps/shop?span=1h", (1100, 1500), "light"),
+        "app": (app, (1100, 1300), "light"),
         "deploy": (taken_back, (1100, 1250), "light"),
         "deploy-dark": (taken_back, _WIDE, "dark"),
         "measures": ("/measures", _WIDE, "light"),
         "ledger": ("/ledger", _WIDE, "light"),
-        "phone": ("/apps/shop?span=1h", (PHONE[0], 780), "dark"),
+        "phone": (app, (PHONE[0], 780), "dark"),
     }
 
 

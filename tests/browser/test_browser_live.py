@@ -141,7 +141,7 @@ def test_what_was_learned_is_written_down_and_shown(home: Lively, visitor: Visit
 def test_who_has_no_session_sees_how_to_get_one(visitor: Visitor) -> None:
     visitor.faults.allowed.add(401)
     page = visitor.stranger(size=PHONE)
-    for path in ("/", "/apps/shop", "/ledger"):
+    for path in ("/", "/apps/shop", "/ledger", "/measures"):
         answer = page.goto(f"{visitor.dashboard.base}{path}")
         assert answer is not None
         assert answer.status == 401

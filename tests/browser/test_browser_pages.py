@@ -21,6 +21,7 @@ PAGES: dict[str, Where] = {
     "a deploy that was taken back": lambda home: f"/deploys/{home.deploys['taken back']}",
     "a deploy that failed": lambda home: f"/deploys/{home.deploys['failed']}",
     "roll back?": lambda home: f"/deploys/{home.deploys['evil']}/roll-back",
+    "measures": lambda _: "/measures",
     "the ledger": lambda _: "/ledger?app=hello",
 }
 
@@ -124,6 +125,26 @@ def test_a_deploy_that_failed_says_why(home: Lively, visitor: Visitor) -> None:
     page = visitor.page(f"/deploys/{home.deploys['failed']}")
     expect(page.locator("#part-state")).to_contain_text("failed")
     expect(page.locator("#part-seen")).to_contain_text("It was not watched.")
+
+
+def test_each_graph_can_be_had_as_csv_and_as_json(visitor: Visitor) -> None:
+    page = visitor.page("/apps/shop?span=1h", stands_still=True)
+    figure = page.locator("figure.chart").first
+    for kind, first in (("CSV", "text/csv"), ("JSON", "application/json")):
+        address = figure.get_by_role("link", name=kind).get_attribute("href")
+        answer = page.request.get(f"{visitor.dashboard.base}{address}")
+        assert answer.status == 200
+        assert answer.headers["content-type"].startswith(first)
+    assert answer.json()
+
+
+def test_a_deploys_mark_leads_to_it_and_says_what_it_was(home: Lively, visitor: Visitor) -> None:
+    page = visitor.page("/apps/shop?span=1h", stands_still=True)
+    mark = page.locator("svg.chart a.mark").last
+    assert mark.get_attribute("aria-label")
+    mark.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/deploys/d*")
 
 
 def test_times_are_those_of_the_browsers_zone(visitor: Visitor) -> None:
