@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.parsers import expat
@@ -20,11 +20,12 @@ class OpmlError(ValueError):
 
 @dataclass(frozen=True)
 class Outline:
-    """One feed."""
+    """One feed, and the line of the file that it is on; 0 if it is of none."""
 
     url: str
     title: str = ""
     site_url: str = ""
+    line: int = field(default=0, compare=False)
 
 
 def read(file: BinaryIO) -> list[Outline]:
@@ -37,7 +38,8 @@ def read(file: BinaryIO) -> list[Outline]:
     except (expat.ExpatError, LookupError, ValueError) as error:
         if isinstance(error, OpmlError):
             raise
-        raise OpmlError("This is not an OPML file: it cannot be read as XML.") from error
+        where = f" (line {error.lineno})" if isinstance(error, expat.ExpatError) else ""
+        raise OpmlError(f"This is not an OPML file: it cannot be read as XML{where}.") from error
     if not found:
         raise OpmlError("There are no feeds in this file.")
     if len(found) > MOST_FEEDS:
@@ -84,7 +86,9 @@ def _outlines(document: bytes) -> dict[str, Outline]:
         url = values.get("xmlurl", "")
         if name.lower() == "outline" and url and url not in found:
             title = " ".join((values.get("title") or values.get("text") or "").split())[:300]
-            found[url] = Outline(url=url, title=title, site_url=values.get("htmlurl", ""))
+            found[url] = Outline(
+                url=url, title=title, site_url=values.get("htmlurl", ""), line=parser.CurrentLineNumber
+            )
 
     def refuse(*_: object) -> None:
         raise OpmlError("The file has a document type, which an OPML file has not.")

@@ -138,7 +138,7 @@ class OpmlPageTests(ReaderTestCase):
     def test_feeds_are_brought_by_a_file_or_a_zip_with_it(self) -> None:
         for content in (OPML, zipped(("a/readme.txt", b"x"), ("a/feeds.opml", OPML))):
             Subscription.objects.exclude(feed=self.feed).delete()
-            self.assertContains(self.upload(content), "2 feeds added, 1 without an address of the web.")
+            self.assertContains(self.upload(content), "2 feeds added, 1 without an address of the web (line 7).")
             self.assertEqual(
                 set(Subscription.objects.exclude(feed=self.feed).values_list("feed__url", "title")),
                 {("http://one.example/feed", "Café"), ("https://two.example/feed", "Two")},
@@ -148,7 +148,8 @@ class OpmlPageTests(ReaderTestCase):
     def test_a_file_without_feeds_is_explained(self) -> None:
         for content, why in (
             (b"", "file is empty"),
-            (b"<html>", "cannot be read as XML"),
+            (b"<html>", "cannot be read as XML (line 1)"),
+            (b"<opml>\n<body>\n<outline text='a & b'/>", "cannot be read as XML (line 3)"),
             (b"<opml><body/></opml>", "no feeds in this file"),
             (BOMB, "document type"),
             (b"PK\x03\x04 junk", "zip cannot be read"),

@@ -38,22 +38,27 @@ def import_opml(request: HttpRequest) -> HttpResponse:
     upload = ImportForm(request.POST, request.FILES)
     if not upload.is_valid():
         return _page(request, SubscribeForm(), upload)
-    new, wrong = [], 0
+    new, wrong = [], []
     for outline in upload.outlines:
         try:
             subscription, is_new = subscribing.subscribe(request.user, outline.url, title=outline.title)
         except ValueError:
-            wrong += 1
+            wrong.append(outline.line)
             continue
         if is_new:
             new.append(subscription.feed)
-    known = len(upload.outlines) - len(new) - wrong
+    known = len(upload.outlines) - len(new) - len(wrong)
     said = f"{_feeds(len(new))} added"
     said += f", {known} known already" if known else ""
-    said += f", {wrong} without an address of the web" if wrong else ""
+    said += f", {len(wrong)} without an address of the web (line {_some(wrong)})" if wrong else ""
     messages.success(request, f"{said}.")
     _ask_for(new[:MOST_FETCHED_AT_ONCE])
     return redirect("reader:feeds")
+
+
+def _some(lines: list[int]) -> str:
+    """The first of these lines, for a sentence."""
+    return ", ".join(map(str, lines[:8])) + (", …" if len(lines) > 8 else "")
 
 
 @require_safe
