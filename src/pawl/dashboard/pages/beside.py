@@ -9,6 +9,7 @@ from pawl.dashboard.visit import Visit
 from pawl.errors import PawlError
 from pawl.ledger.observations import Observation
 from pawl.ledger.records import DeployView
+from pawl.model import Stage
 from pawl.observe.signals import LoggedSignals, Window
 
 _MOST_ROUTES = 20
@@ -29,21 +30,22 @@ class Side:
 async def by_route(visit: Visit, deploy: DeployView, seen: Observation | None) -> list[Side]:
     """The routes that the candidate served most, during its watch, and the same of what was live in the hour before.
 
-    Empty before the switch, and where nothing was live before.
+    Empty before it serves, and where nothing was live before.
     """
     old = seen.baseline_releases[0] if seen and seen.baseline_releases else None
     old = old or (deploy.from_live.release if deploy.from_live else None)
-    if deploy.switched_at is None or old is None or old == deploy.release:
+    serves_since = _serves_since(deploy)
+    if serves_since is None or old is None or old == deploy.release:
         return []
-    switched = unix(deploy.switched_at)
-    until = min(visit.clock.now, switched + max(seen.elapsed_s if seen else 0.0, _WATCH_S))
+    began = unix(serves_since)
+    until = min(visit.clock.now, began + max(seen.elapsed_s if seen else 0.0, _WATCH_S))
     if deploy.ended_at is not None:
-        until = min(until, max(unix(deploy.ended_at), switched + 5))
+        until = min(until, max(unix(deploy.ended_at), began + 5))
     worse = {one.route: one.what for one in seen.routes} if seen else {}
 
     def read(source: LoggedSignals) -> tuple[list[Window], list[Window]]:
-        candidate = source.routes(deploy.app, began=switched, ended=until, release=deploy.release)
-        return candidate, source.routes(deploy.app, began=switched - _BASELINE_S, ended=switched, release=old)
+        candidate = source.routes(deploy.app, began=began, ended=until, release=deploy.release)
+        return candidate, source.routes(deploy.app, began=began - _BASELINE_S, ended=began, release=old)
 
     try:
         candidate, baseline = await visit.place.ask(read)
@@ -55,3 +57,9 @@ async def by_route(visit: Visit, deploy: DeployView, seen: Observation | None) -
     rows += [Side(one.route or "", None, one) for one in baseline if one.route not in there]
     rows.sort(key=lambda row: not row.what)
     return rows[:_MOST_ROUTES]
+
+
+def _serves_since(deploy: DeployView) -> str | None:
+    """When the first request may have gone to the candidate."""
+    canary = next((one.began_at for one in deploy.stages if one.stage is Stage.CANARY), None)
+    return canary or deploy.switched_at
