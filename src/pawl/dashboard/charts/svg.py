@@ -23,7 +23,7 @@ _LABEL_WIDTH = 380
 _MOST_NAMED = 5
 _SHAPES = {
     "kept": "l-40-70h80z",
-    "rolled-back": "m-40-70h80l-80 0 40 70zm-40-100h80",
+    "rolled-back": "m-40-70h80l-40 70zm0-30h80",
     "failed": "m-40-80 80 80m0-80-80 80",
     "superseded": "m-40-40h80",
     "under-way": "l-40-40 40-40 40 40z",
