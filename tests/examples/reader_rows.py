@@ -56,7 +56,8 @@ def _reader(name: str, count: int) -> dict[str, str]:
             for n in range(count)
         )  # fmt: skip
         hand_out(feed.pk, after=made[0].pk - 1)
-        search.index((entry.pk, entry.title, entry.summary) for entry in made)
+        for entry in made:
+            search.index_entry(entry)
     session = import_module(settings.SESSION_ENGINE).SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"

@@ -198,7 +198,9 @@
       const { fresh } = answer.ok && !answer.redirected ? await answer.json() : { fresh: 0 };
       news.hidden = !fresh;
       const text = `${fresh} new`;
-      if (fresh && news.textContent !== text) news.textContent = text;
+      if (!fresh || news.textContent === text) return;
+      news.textContent = text;
+      say(`${text}: press r to see them.`);
     } catch { /* asked again soon */ }
   }
 
@@ -258,6 +260,7 @@
     article.setAttribute("aria-current", "true");
   });
 
+  document.documentElement.classList.add("has-script");
   document.querySelector("#help").hidden = false;
   document.querySelector("#help").addEventListener("click", () => help.showModal());
   news.addEventListener("click", (event) => { event.preventDefault(); reload(); });
