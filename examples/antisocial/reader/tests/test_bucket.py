@@ -97,7 +97,7 @@ class BucketTests(SimpleTestCase):
             else:
                 return
 
-    def manage(self, *arguments: str) -> str:
+    def manage(self, *arguments: str, **environ: str) -> str:
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         done = subprocess.run(
             [sys.executable, "-B", str(settings.BASE_DIR / "manage.py"), *arguments],
@@ -105,7 +105,7 @@ class BucketTests(SimpleTestCase):
                 "PAWL_DATA": str(self.folder / "data"), "SECRET_KEY": "k", "NO_PROXY": "127.0.0.1",
                 "AWS_STORAGE_BUCKET_NAME": "static-of-a-test", "AWS_S3_ENDPOINT_URL": self.endpoint,
                 "AWS_S3_REGION_NAME": "us-east-1", "STATIC_ROOT": str(self.folder / "static"),
-            },
+            } | environ,
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -128,7 +128,13 @@ class BucketTests(SimpleTestCase):
             self.assertEqual(answer.headers["Content-Encoding"], "gzip")
             style = gzip.decompress(answer.read()).decode()
         self.assertEqual(style, (settings.BASE_DIR / "reader/static/reader/style.css").read_text())
-        self.assertTrue((self.folder / "static" / "staticfiles.json").exists())
+
+    def test_an_image_that_was_built_without_the_bucket_knows_its_names(self) -> None:
+        self.manage("collectstatic", "--noinput")
+        plain = self.folder / "plain"
+        self.manage("collectstatic", "--noinput", AWS_STORAGE_BUCKET_NAME="", STATIC_ROOT=str(plain))
+        names = [json.loads((at / "staticfiles.json").read_text())["paths"] for at in (self.folder / "static", plain)]
+        self.assertEqual(*names)
 
 
 @tag("slow", "elsewhere")
