@@ -200,7 +200,7 @@ def _pages(port: int, session: str) -> dict[str, list[float]]:
     paths = {
         "the stream's first page": "/",
         "the list of feeds": "/feeds/",
-        "a search": "/search/?q=pawls",
+        "a search": "/search/?words=pawls",
     }
     took: dict[str, list[float]] = {what: [] for what in paths}
     deadline = time.monotonic() + 60
