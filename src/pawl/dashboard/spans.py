@@ -36,8 +36,10 @@ class Span:
     name: str = ""
 
     @classmethod
-    def of(cls, query: Mapping[str, str], now: float, *, zone: tzinfo | None = UTC) -> Span:
-        """The span that ``span=24h``, or ``from=`` and ``to=``, ask for; a day if nothing is asked.
+    def of(
+        cls, query: Mapping[str, str], now: float, *, zone: tzinfo | None = UTC, usual: str = "24h"
+    ) -> Span:  # fmt: skip
+        """The span that ``span=24h``, or ``from=`` and ``to=``, ask for; ``usual`` if nothing is asked.
 
         Times are Unix seconds or ISO 8601; those without an offset are of ``zone`` (None: the machine's own). Begin
         and end are widened to whole steps, at most until now.
@@ -48,7 +50,7 @@ class Span:
         name = query.get("span", "")
         began, ended = (_time(query.get(key, ""), key, zone) for key in ("from", "to"))
         if began is None and ended is None:
-            name = name or "24h"
+            name = name or usual
             if name not in USUAL:
                 raise UsageError(f"there is no span '{name[:40]}'", next_step=f"choose one of {', '.join(USUAL)}")
             return cls._rounded(now - USUAL[name], now, now, name=name)

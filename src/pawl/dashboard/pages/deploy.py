@@ -42,9 +42,9 @@ class Seen:
 
     @property
     def evidence_share(self) -> float:
-        """How far the evidence has come of what takes a change back, 0..1."""
+        """How far the evidence has come of what takes a change back: 0 or more, 1 takes it back."""
         seen = self.observation
-        return min(1.0, max(0.0, seen.log_e / seen.log_threshold)) if seen.log_threshold > 0 else 0.0
+        return max(0.0, seen.log_e / seen.log_threshold) if seen.log_threshold > 0 else 0.0
 
 
 async def page(visit: Visit, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from pawl.dashboard.spans import Span
 from pawl.dashboard.visit import Visit
 from pawl.errors import StateError
 from pawl.ledger.records import AppView
+from pawl.observe.store.schema import HOUR_S
 
 _SAME_FOR_S = 5.0
 _MOST_KEPT = 24
@@ -62,7 +64,7 @@ async def values(visit: Visit, view: AppView, request: Request) -> dict[str, Any
     Raises:
         UsageError: there is no such span.
     """
-    span = Span.of(request.query_params, visit.clock.now, zone=visit.clock.where)
+    span = Span.of(request.query_params, visit.clock.now, zone=visit.clock.where, usual=_usual(view, visit.clock.now))
     try:
         drawn, trouble = await visit.drawn.of(visit, view.name, span), ""
     except StateError as error:
@@ -72,6 +74,11 @@ async def values(visit: Visit, view: AppView, request: Request) -> dict[str, Any
         "every_s": _EVERY_S.get(span.name, 0),
         "from_": visit.clock.local(span.began), "to": visit.clock.local(span.ended),
     }  # fmt: skip
+
+
+def _usual(view: AppView, now: float) -> str:
+    """A day; of an app that is younger than two hours the last one, for the rest would be empty."""
+    return "1h" if now - datetime.fromisoformat(view.created_at).timestamp() < 2 * HOUR_S else "24h"
 
 
 async def part(visit: Visit, request: Request) -> Response:
