@@ -49,7 +49,7 @@ def command(*, folder: Path | None, port: int | None, rate: float, as_json: bool
         )
         output.result()
         output.result(f"The app goes on running: {demo.url}")
-        output.result(f"Look at it:   PAWL_HOME={demo.home} {_pawl()} status")
+        output.result(f"Look at it:   PAWL_HOME={demo.home} {_pawl()} open")
         output.result(f"To stop it:   {stop}")
     if demo.failures:
         raise PawlError(f"{sum(demo.failures.values())} requests failed", why=str(dict(demo.failures)))
