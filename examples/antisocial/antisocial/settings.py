@@ -164,7 +164,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(DATA / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "fetch what is due": {
         "task": "reader.tasks.fetch_due",
-        "schedule": 60,
+        "schedule": env.positive_int(os.environ, "FETCH_ROUND_S", 60),
         # While no worker runs, rounds must not pile up.
         "options": {"expires": 60},
     },
