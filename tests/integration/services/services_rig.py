@@ -128,7 +128,7 @@ def certificate(folder: Path, owner: Owner) -> Certificate:
 
 @dataclass
 class Database:
-    """A PostgreSQL with 12 connections, 3 of them kept for superusers; ``app`` owns the database ``news``."""
+    """A PostgreSQL with few connections, 3 of them kept for superusers; ``app`` owns the database ``news``."""
 
     port: int
     folder: Path
@@ -153,7 +153,7 @@ class Database:
 
 
 @contextmanager
-def database(*, fsync: str = "off") -> Iterator[Database]:
+def database(*, fsync: str = "off", connections: int = 12) -> Iterator[Database]:
     owner = Owner("postgres")
     places = "usr/lib/postgresql/*/bin"
     initdb = program("initdb", package="postgresql", folders=places)
@@ -170,7 +170,7 @@ def database(*, fsync: str = "off") -> Iterator[Database]:
         port, made = free_port(), certificate(folder, owner)
         settings = {
             "listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "fsync": fsync,
-            "max_connections": 12, "superuser_reserved_connections": 3, "autovacuum": "off",
+            "max_connections": connections, "superuser_reserved_connections": 3, "autovacuum": "off",
             "ssl": "on", "ssl_cert_file": made.path, "ssl_key_file": made.key,
         }  # fmt: skip
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -192,18 +192,31 @@ class Broker:
     certificate: Certificate
 
 
+@dataclass
+class RabbitMQ(Broker):
+    """``app`` logs in with ``secret``."""
+
+    control: Callable[[str], None]
+    """Runs one command of ``rabbitmqctl``."""
+    secret: str = "plain-secret"
+
+    def url(self) -> str:
+        return f"amqp://app:{self.secret}@127.0.0.1:{self.port}//"
+
+
 @contextmanager
-def rabbitmq() -> Iterator[Broker]:
+def rabbitmq() -> Iterator[RabbitMQ]:
     owner = Owner("rabbitmq")
     # The package's own command insists on the user and folders of the machine's server.
     server = program("rabbitmq-server", package="rabbitmq-server", folders="usr/lib/rabbitmq/bin")
+    tool = program("rabbitmqctl", package="rabbitmq-server", folders="usr/lib/rabbitmq/lib/*/sbin")
     names = program("epmd", package="rabbitmq-server")
     with folder_of(owner) as folder:
         port, tls_port, names_port, made = free_port(), free_port(), free_port(), certificate(folder, owner)
         config = {
             "listeners.tcp.1": f"127.0.0.1:{port}", "listeners.ssl.1": f"127.0.0.1:{tls_port}",
             "ssl_options.certfile": made.path, "ssl_options.keyfile": made.key, "ssl_options.verify": "verify_none",
-            "ssl_options.fail_if_no_peer_cert": "false", "default_user": "app", "default_pass": "plain-secret",
+            "ssl_options.fail_if_no_peer_cert": "false", "default_user": "app", "default_pass": RabbitMQ.secret,
             "channel_max": 5, "log.console": "true", "log.file": "false",
         }  # fmt: skip
         (folder / "rabbitmq.conf").write_text("".join(f"{name} = {value}\n" for name, value in config.items()))
@@ -221,17 +234,25 @@ def rabbitmq() -> Iterator[Broker]:
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RUNNING_UNDER_SYSTEMD": "true",  # that is how it is told to stay in the foreground
         }
+
+        def control(command: str) -> None:
+            outside = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
+            subprocess.run(
+                [*owner.prefix(), tool, command], check=True, capture_output=True, cwd=folder, env=outside | environ
+            )
+
         (folder / "names").mkdir()
         owner.own(folder / "names")
         with (
             running([*owner.prefix(), names], folder / "names", end=signal.SIGTERM, **own_names),
             running([*owner.prefix(), server], folder, end=signal.SIGKILL, **environ) as process,
         ):
-            eventually(lambda: is_open(port) or process.poll() is not None, within_s=60)
+            eventually(lambda: is_open(port) or process.poll() is not None, within_s=180)
             assert process.poll() is None, (folder / "output").read_text()
-            yield Broker(port, tls_port, made)
+            yield RabbitMQ(port, tls_port, made, control)
 
 
 @contextmanager

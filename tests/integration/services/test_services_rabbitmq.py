@@ -14,7 +14,7 @@ from tests.integration.services import services_rig
 from tests.integration.services.services_rig import Broker, relay, values
 from tests.support import eventually
 
-SECRET = "plain-secret"
+SECRET = services_rig.RabbitMQ.secret
 
 
 @pytest.fixture(scope="module")
