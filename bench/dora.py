@@ -3,7 +3,7 @@
 The ledger is made of events as pawld writes them, nine a deploy: 20 apps over 365 days, one to four commits a deploy,
 one change in twenty fails and is taken back or named by an incident. The command and the bare Python are started by
 turns, output to nowhere; a running pawld answers. Asked are the whole year of all apps, the usual 90 days, and the year
-of one app. `first` is the first time each was asked after the views were made, when its days are summed up.
+of one app. `first` is the first time each was asked after pawld was started.
 """
 
 from __future__ import annotations

@@ -667,19 +667,19 @@ def test_what_was_learned_is_found_with_its_deploy(ledger: Ledger) -> None:
 # What is measured
 
 
-def test_the_deploys_that_ended_are_summed_up_by_day_and_app(ledger: Ledger) -> None:
+def test_the_deploys_that_ended_are_summed_up_by_day_of_an_app_or_of_all(ledger: Ledger) -> None:
     assert ledger.measured(since="2026-05-01", until="2026-05-31") == Span(
         first_day=None, days=(), notable=(), named=()
     )
     first, other = keep(ledger, "r1"), keep(ledger, "r1", app="blog")
     switch(ledger, "r2", app="blog")  # goes on
     seen = ledger.measured(since="2026-05-09", until="2026-05-09")
-    assert [(day.app, day.day, day.live, day.kept) for day in seen.days] == [
-        ("blog", "2026-05-09", 1, 1),
-        ("demo", "2026-05-09", 1, 1),
-    ]
+    assert [(day.app, day.day, day.live, day.kept) for day in seen.days] == [("", "2026-05-09", 2, 2)]
     assert (seen.first_day, seen.notable, seen.named) == ("2026-05-09", (), ())
-    assert [day.app for day in ledger.measured("demo", since="2026-05-09", until="2026-05-09").days] == ["demo"]
+    for app in ("blog", "demo"):
+        days = ledger.measured(app, since="2026-05-09", until="2026-05-09").days
+        assert [(day.app, day.day, day.live, day.kept) for day in days] == [(app, "2026-05-09", 1, 1)]
+    assert ledger.measured("none", since="2026-05-09", until="2026-05-09").first_day is None
     later = ledger.measured(since="2026-05-10", until="2026-05-31")
     assert (later.first_day, later.days) == ("2026-05-09", ())
     assert (first, other) == ("d1", "d2")

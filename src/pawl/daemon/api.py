@@ -193,7 +193,7 @@ class Api:
         return _json({"app": view.app, "deploy": view.id, **incidents.lessons([kept])[view.id][0]})
 
     async def dora(self, request: Request) -> Response:
-        return _json(measuring.dora(self._pawld, _query(request, measuring.DoraQuery), now=time.time()))
+        return _json(await measuring.dora(self._pawld, _query(request, measuring.DoraQuery), now=time.time()))
 
     async def incidents(self, request: Request) -> Response:
         found = incidents.listed(self._pawld, _query(request, incidents.IncidentsQuery))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from datetime import UTC, datetime
 from typing import Any
@@ -26,20 +27,19 @@ class DoraQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: float | None = None
 
 
-def dora(pawld: Pawld, query: DoraQuery, *, now: float) -> Json:
+async def dora(pawld: Pawld, query: DoraQuery, *, now: float) -> Json:
     """The measures of an app, also of one that was removed, or of all.
 
     Raises:
         UsageError: no such app, or no such span.
     """
-    from pawl.ledger.dora.report import report  # a pawld that is never asked does without it
+    from pawl.ledger.dora.report import prepared  # a pawld that is never asked does without it
 
     if query.app is not None and not pawld.ledger.deploys(query.app, limit=1):
         known(pawld, query.app)
     began, ended = _span(query, now)
-    found: Json = msgspec.to_builtins(
-        report(pawld.ledger, query.app, datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(ended, UTC))
-    )
+    make = prepared(pawld.ledger, query.app, datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(ended, UTC))
+    found: Json = msgspec.to_builtins(await asyncio.to_thread(make))
     return found
 
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 from msgspec.structs import replace as changed
 
 from pawl.ledger import events
-from pawl.ledger.dora.facts import KeptRows
 from pawl.ledger.dora.facts import apply as measure
+from pawl.ledger.dora.span import KeptRows
 from pawl.ledger.records import (
     ENDED,
     AppView,

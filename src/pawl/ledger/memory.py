@@ -8,7 +8,7 @@ from typing import TypeVar
 from pawl.errors import StateError
 from pawl.ledger.base import Clock, Follower, Ledger
 from pawl.ledger.database import HERE, no_such_place
-from pawl.ledger.dora.span import Span, of_rows
+from pawl.ledger.dora.span import Span
 from pawl.ledger.events import Event, stored_form
 from pawl.ledger.followers import Followers
 from pawl.ledger.history import History
@@ -141,8 +141,7 @@ class MemoryLedger:
 
     def measured(self, app: str | None = None, *, since: str, until: str) -> Span:
         history = self._open()
-        rows, incidents = history.measured.deploys.values(), list(history.incidents.values())
-        return of_rows(rows, incidents, app=app, since=since, until=until)
+        return history.measured.span(list(history.incidents.values()), app=app, since=since, until=until)
 
     def settings_version(self, app: str) -> int:
         known = self._open().apps.get(app)

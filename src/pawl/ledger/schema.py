@@ -18,6 +18,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     (),  # to 2: verdicts, events that an older Pawl cannot read
     (),  # to 3: incidents, and what was learned
     (),  # to 4: what is measured of each deploy
+    (),  # to 5: its days summed up as deploys end
 )
 """The first leads from version 1 to 2. What they did is also in ``RECORD``, for new ledgers."""
 

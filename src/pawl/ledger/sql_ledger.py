@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
-from pawl.errors import StateError
 from pawl.ledger import incidents, reading, searching, views
 from pawl.ledger.base import Clock, Follower, Ledger
 from pawl.ledger.database import Database, Keeper
@@ -107,11 +105,7 @@ class SqlLedger:
         return self._keeper.read(lambda db: incidents.one(db, incident))
 
     def measured(self, app: str | None = None, *, since: str, until: str) -> Span:
-        found, stale = self._keeper.read(lambda db: stored.span(db, app, since, until))
-        if stale:
-            with suppress(StateError):  # a full disk is no reason not to answer
-                self._keeper.write(lambda db: stored.keep_sums(db, stale))
-        return found
+        return self._keeper.read(lambda db: stored.span(db, app, since, until))
 
     def settings_version(self, app: str) -> int:
         return self._keeper.read(lambda db: reading.settings_version(db, app))
@@ -189,8 +183,7 @@ def _record(db: Database, ready: Sequence[_Ready], at: str) -> list[Recorded]:
             for one, (_, _, data) in zip(recorded, ready, strict=True)
         ],
     )
-    for one in recorded:
-        views.apply(db, one)
+    views.apply(db, recorded)
     return recorded
 
 

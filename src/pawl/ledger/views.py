@@ -20,19 +20,21 @@ from pawl.model import Outcome, Stage
 _json = msgspec.json.encode
 
 
-def apply(db: Database, recorded: Recorded) -> None:
-    """Change the views by one event, within the caller's transaction."""
-    change = _CHANGES.get(type(recorded.event))
-    if change is not None:
-        change(db, recorded, recorded.event)
-    stored.change(db, recorded)
+def apply(db: Database, history: Iterable[Recorded]) -> None:
+    """Change the views by events, one after the other, within the caller's transaction."""
+    measured = stored.SqlRows(db)
+    for recorded in history:
+        change = _CHANGES.get(type(recorded.event))
+        if change is not None:
+            change(db, recorded, recorded.event)
+        stored.change(measured, db, recorded)
+    measured.write()
 
 
 def rebuild(db: Database, history: Iterable[Recorded]) -> None:
     """Derive the views from the whole history, within the caller's transaction."""
     create_views(db)
-    for recorded in history:
-        apply(db, recorded)
+    apply(db, history)
 
 
 def _created(db: Database, at: Recorded, _: events.AppCreated) -> None:

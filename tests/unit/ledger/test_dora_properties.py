@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawl.intervals import median_ranks, wilson
-from pawl.ledger.dora.day import Day, three_digits
+from pawl.ledger.dora.day import Day, in_order, mark, marks, milliseconds, together
 from pawl.ledger.dora.failures import Failure
 from pawl.ledger.dora.measures import durations, recovery
 from pawl.ledger.dora.report import report
@@ -76,9 +76,10 @@ def test_the_order_of_independent_apps_does_not_matter(history: list[Entry], fir
 
 @given(rows=values)
 def test_the_median_lies_in_its_interval_and_the_order_of_rows_does_not_matter(rows: list[list[int]]) -> None:
-    seen = durations(rows)
-    flat = sorted(value for row in rows for value in row)
-    assert seen == durations(rows[::-1]) == durations([flat])
+    marked = [marks(row) for row in rows]
+    seen = durations(marked)
+    flat = sorted(milliseconds(ord(one)) for one in "".join(marked))
+    assert seen == durations(marked[::-1]) == durations([marks(flat)])
     if flat:
         assert seen.median_s is not None
         assert seen.p90_s is not None
@@ -103,11 +104,12 @@ def test_what_is_open_never_makes_a_recovery_shorter(lasted: list[tuple[float, b
         assert seen.times.high_s is None or seen.times.median_s <= seen.times.high_s
 
 
-@given(value=st.integers(0, 10**12))
-def test_three_digits_are_within_half_a_percent(value: int) -> None:
-    rounded = three_digits(value)
+@given(value=st.integers(0, 10**15), other=st.integers(0, 10**15))
+def test_a_mark_is_within_half_a_percent_and_of_the_order_of_what_it_stands_for(value: int, other: int) -> None:
+    rounded = milliseconds(ord(mark(value)))
     assert abs(rounded - value) <= value / 200
-    assert three_digits(rounded) == rounded
+    assert mark(rounded) == mark(value)
+    assert (mark(value) <= mark(other)) or value > other
 
 
 @given(count=st.integers(0, 400), trials=st.integers(0, 400))
@@ -126,8 +128,21 @@ def test_the_ranks_of_a_median_are_those_of_the_tables() -> None:
     assert found == {6: 1, 8: 1, 9: 2, 12: 3, 15: 4, 20: 6, 30: 10}
 
 
-def test_a_day_is_kept_as_it_was() -> None:
-    import msgspec
+kept_days = st.builds(
+    Day, st.just("demo"), st.just("2026-05-09"), kept=st.integers(0, 9), most=st.integers(0, 9),
+    lead=st.lists(st.integers(0, 10**9)).map(marks),
+)  # fmt: skip
 
-    day = Day("demo", "2026-05-09", live=2, lead_ms=[1000, 20])
-    assert msgspec.json.decode(msgspec.json.encode(day), type=Day) == day
+
+@given(one=kept_days, other=kept_days)
+def test_days_add_up(one: Day, other: Day) -> None:
+    both = in_order(together(one, other))
+    assert (both.kept, both.most) == (one.kept + other.kept, max(one.most, other.most))
+    assert both.lead == "".join(sorted(one.lead + other.lead))
+    assert in_order(together(Day("demo", "2026-05-09"), one)) == one
+
+
+@given(kept=values, gone=values)
+def test_what_is_left_out_of_durations_is_not_among_them(kept: list[list[int]], gone: list[list[int]]) -> None:
+    rows, left_out = [marks(row) for row in kept], [marks(row) for row in gone]
+    assert durations([*left_out, *rows], without=left_out) == durations(rows)

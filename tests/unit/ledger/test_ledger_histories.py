@@ -186,15 +186,10 @@ def answers(ledger: Ledger) -> dict[str, object]:
     }
 
 
-COLUMNS = {"measured_days": "day, app, deploys"}  # what is summed up is made when it is asked for
-
-
 def tables(ledger: SqlLedger) -> dict[str, list[list[object]]]:
     return {
         table: ledger._keeper.read(
-            lambda db, table=table: sorted(
-                map(list, db.execute(f"SELECT {COLUMNS.get(table, '*')} FROM {table}")), key=repr
-            )  # type: ignore[misc]
+            lambda db, table=table: sorted(map(list, db.execute(f"SELECT * FROM {table}")), key=repr)  # type: ignore[misc]
         )
         for table in VIEWS
     }

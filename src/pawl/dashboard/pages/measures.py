@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from pawl.dashboard.charts.chart import Chart, Line, Shape
 from pawl.dashboard.visit import Visit
 from pawl.errors import UsageError
 from pawl.ledger.dora.measures import Durations, Frequency, Measures, Share
-from pawl.ledger.dora.report import OverTime, Report, Row, report
+from pawl.ledger.dora.report import OverTime, Report, Row, prepared
 from pawl.words import duration, share
 
 SPANS = {"30d": 30, "90d": 90, "365d": 365}
@@ -53,7 +54,7 @@ async def page(visit: Visit, request: Request) -> Response:
     if app is not None and app not in apps and not visit.place.ledger.deploys(app, limit=1):
         visit.app(app)
     now = datetime.fromtimestamp(visit.clock.now, UTC)
-    found = report(visit.place.ledger, app, now - timedelta(days=SPANS[span]), now)
+    found = await asyncio.to_thread(prepared(visit.place.ledger, app, now - timedelta(days=SPANS[span]), now))
     shown = {
         "found": found, "app": app, "apps": sorted({*apps, *([app] if app else [])}), "span": span, "spans": SPANS,
         "rows": list(_rows(found)), "here": "measures", "graphs": _graphs(found.over_time),

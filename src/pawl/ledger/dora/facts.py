@@ -35,7 +35,7 @@ TAKEN_BACK, ROLLED_BACK, REPLACED = "taken back", "rolled back", "replaced"
 _URGENT = re.compile(r"\s*(?:hotfix|revert)\b", re.IGNORECASE)
 
 
-class Measured(msgspec.Struct, frozen=True):
+class Measured(msgspec.Struct, frozen=True, gc=False):
     """A deploy as the measures see it: plain columns, times in ISO 8601 UTC or ``''``.
 
     ``day`` is the one it counts for: when it went live, else when it ended; ``''`` until it has ended. ``committed``
@@ -80,6 +80,32 @@ class Measured(msgspec.Struct, frozen=True):
         return bool(self.condemned_at or self.is_elsewhere or self.says_urgent or self.left_how == ROLLED_BACK)
 
 
+class Notable(msgspec.Struct, frozen=True, gc=False):
+    """A :class:`Measured` as far as there is anything to say of it."""
+
+    deploy: str
+    app: str
+    kind: str
+    day: str
+    live_at: str
+    follows: str
+    condemned_at: str
+    says_urgent: int
+    is_elsewhere: int
+    left_at: str
+    left_how: str
+    left_for: str
+
+    @property
+    def is_normal(self) -> bool:
+        """Whether it brings a change."""
+        return self.kind == DeployKind.DEPLOY
+
+
+def notable_of(row: Measured) -> Notable:
+    return Notable(*(getattr(row, name) for name in Notable.__struct_fields__))
+
+
 class Place(msgspec.Struct, frozen=True):
     """Of an app: the deploy whose change serves, and the change that went live last."""
 
@@ -94,9 +120,11 @@ class Rows(Protocol):
     def keep(self, row: Measured) -> None: ...
     def place(self, app: str) -> Place: ...
     def keep_place(self, app: str, place: Place) -> None: ...
+    def end(self, row: Measured) -> None:
+        """It has ended, and counts for its day from now on."""
 
 
-class Named(msgspec.Struct, frozen=True):
+class Named(msgspec.Struct, frozen=True, gc=False):
     """An incident that names a deploy as its cause or its end; ``ended_at`` None while it is open."""
 
     incident: str
@@ -105,13 +133,13 @@ class Named(msgspec.Struct, frozen=True):
     ended_at: str | None
 
 
-def apply(rows: Rows, at: Recorded) -> Measured | None:
-    """Change the rows by one event; the row of its own deploy if that has changed."""
+def apply(rows: Rows, at: Recorded) -> None:
+    """Change the rows by one event."""
     event = at.event
     if isinstance(event, AppRemoved):
         rows.keep_place(at.app or "", Place())
     if not isinstance(event, DeployFact):
-        return None
+        return
     row = rows.deploy(at.deploy or "")
     changed = row
     if row is None:
@@ -119,9 +147,10 @@ def apply(rows: Rows, at: Recorded) -> Measured | None:
     elif row.app == at.app:
         changed = _changed(rows, row, at)
     if changed is None or changed == row:
-        return None
+        return
     rows.keep(changed)
-    return changed
+    if changed.ended_at and not (row and row.ended_at):
+        rows.end(changed)
 
 
 def _queued(at: Recorded, event: DeployQueued) -> Measured:
@@ -189,23 +218,3 @@ def unix_ms(moment: str) -> int:
         return round(datetime.fromisoformat(moment).timestamp() * 1000)
     except (ValueError, OverflowError):
         return 0
-
-
-class KeptRows:
-    """:class:`Rows` in memory."""
-
-    def __init__(self) -> None:
-        self.deploys: dict[str, Measured] = {}
-        self._places: dict[str, Place] = {}
-
-    def deploy(self, deploy: str) -> Measured | None:
-        return self.deploys.get(deploy)
-
-    def keep(self, row: Measured) -> None:
-        self.deploys[row.deploy] = row
-
-    def place(self, app: str) -> Place:
-        return self._places.get(app, Place())
-
-    def keep_place(self, app: str, place: Place) -> None:
-        self._places[app] = place

@@ -8,10 +8,10 @@ from datetime import datetime
 
 import msgspec
 
-from pawl.ledger.dora.facts import ROLLED_BACK, TAKEN_BACK, Measured, Named
+from pawl.ledger.dora.facts import ROLLED_BACK, TAKEN_BACK, Named, Notable
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
+class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A change that failed in production; ``how``: taken back, condemned, rolled back or named by an incident.
 
     ``recovered_at`` is None while it is not over; ``recovery_s`` is then how long it has lasted.
@@ -38,7 +38,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: Mapping[str, str] = {}
 
 
-def found(notable: Sequence[Measured], named: Iterable[Named], *, now: str) -> Found:
+def found(notable: Sequence[Notable], named: Iterable[Named], *, now: str) -> Found:
     """The failures and hotfixes among deploys of one or more apps; ``now`` in ISO 8601 UTC.
 
     ``notable`` holds every deploy of theirs that may have failed from some day on, in the order they went live.
@@ -48,10 +48,7 @@ def found(notable: Sequence[Measured], named: Iterable[Named], *, now: str) -> F
     failed = {row.deploy: how for row in live if (how := _how(row, incidents.get(row.deploy)))}
     rows = {row.deploy: row for row in live}
     return Found(
-        failures=tuple(
-            _failure(rows[deploy], how, _recovered_at(rows[deploy], rows, failed, incidents), incidents, now)
-            for deploy, how in failed.items()
-        ),
+        failures=tuple(_failure(rows[deploy], how, rows, failed, incidents, now) for deploy, how in failed.items()),
         hotfixes={
             row.deploy: row.day for row in live if row.deploy in fixes or (row.says_urgent and row.follows in failed)
         },
@@ -73,7 +70,7 @@ def _by_cause(named: Iterable[Named]) -> tuple[_Incidents, set[str | None]]:
     return causes, fixes
 
 
-def _how(row: Measured, incidents: Sequence[Named] | None) -> str:
+def _how(row: Notable, incidents: Sequence[Named] | None) -> str:
     """How the change failed; empty if it did not. What people say of it in an incident counts before all."""
     if incidents:
         return "incident"
@@ -82,26 +79,29 @@ def _how(row: Measured, incidents: Sequence[Named] | None) -> str:
     return ROLLED_BACK if row.left_how == ROLLED_BACK else ""
 
 
-def _failure(row: Measured, how: str, recovered_at: str | None, incidents: _Incidents, now: str) -> Failure:
-    until = max(recovered_at or now, row.live_at)
+def _failure(row: Notable, how: str, rows: Mapping[str, Notable], failed: Mapping[str, str], incidents: _Incidents, now: str) -> Failure:  # fmt: skip  # noqa: E501
+    named = incidents.get(row.deploy, ())
+    recovered_at = _over_at(named) if named else _served_well_at(row, rows, failed)
     return Failure(
         deploy=row.deploy, app=row.app, day=row.day, how=how, live_at=row.live_at, recovered_at=recovered_at,
-        recovery_s=_seconds(row.live_at, until),
-        incidents=tuple(one.incident for one in incidents.get(row.deploy, ())),
+        recovery_s=_seconds(row.live_at, max(recovered_at or now, row.live_at)),
+        incidents=tuple([one.incident for one in named]) if named else (),
     )  # fmt: skip
 
 
-def _recovered_at(
-    row: Measured, rows: Mapping[str, Measured], failed: Mapping[str, str], incidents: _Incidents
-) -> str | None:
-    """When it was well again; None while it is not.
+def _over_at(named: Sequence[Named]) -> str | None:
+    """When the last of the incidents that name a change was over; None while one is not."""
+    ends = [one.ended_at for one in named]
+    return None if None in ends else max(end for end in ends if end)
 
-    Where incidents name the change: when the last of them was over. Else when something served that has not failed:
-    what it was taken back to, or what came after it. What comes after may have failed too: of a chain the end counts.
+
+def _served_well_at(row: Notable, rows: Mapping[str, Notable], failed: Mapping[str, str]) -> str | None:
+    """When something served that has not failed: what it was taken back to, or what came after it; None if nothing has.
+
+    What comes after may have failed too: of a chain the end counts.
     """
-    if named := incidents.get(row.deploy):
-        ends = [one.ended_at for one in named]
-        return None if None in ends else max(end for end in ends if end)
+    if row.left_for not in failed:
+        return row.left_at or None
     seen = set[str]()
     while row.left_at and row.left_for in failed and row.left_for not in seen:
         seen.add(row.left_for)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
-from itertools import accumulate, chain
+from functools import cache
+from itertools import repeat
 from statistics import median
 
 import msgspec
 
 from pawl.intervals import median_ranks, wilson
-from pawl.ledger.dora.day import Day
+from pawl.ledger.dora.day import Day, Marks, milliseconds
 from pawl.ledger.dora.failures import Failure
 
 _ROUNDING = 1e-9
@@ -126,7 +127,7 @@ class Period(msgspec.Struct, frozen=True):
 def measures(
     days: Sequence[Day], failures: Sequence[Failure], period: Period, *, hotfixes: int = 0, elsewhere: int = 0
 ) -> Measures:
-    """The measures of a span, from its days and failures; those of several apps side by side, in any order."""
+    """The measures of a span, from its days and failures; of one app or of all, in any order."""
     live = sum(day.live for day in days)
     rollbacks = sum(day.rollbacks for day in days)
     return Measures(
@@ -151,24 +152,31 @@ def share(count: int, of: int) -> Share:
     )  # fmt: skip
 
 
-def durations(rows: Iterable[Sequence[int]]) -> Durations:
-    """The durations of rows of milliseconds; p90 is the least value that nine of ten do not exceed.
+def durations(rows: Iterable[Marks], *, without: Iterable[Marks] = ()) -> Durations:
+    """The durations of rows of marks, each in ascending order; p90 is the least value that nine of ten do not exceed.
 
-    >>> six = durations([[8000, 1000, 13_000], [2000, 3000, 5000]])
+    ``without``: marks that are not meant though they are among the rows. A value of a rank is looked for among all that
+    there can be, by counting how many of each row are not above one, so that most marks are never looked at.
+
+    >>> from pawl.ledger.dora.day import marks
+    >>> six = durations([marks([1000, 8000, 13_000]), marks([2000, 3000, 5000])])
     >>> six.median_s, six.low_s, six.high_s, six.p90_s
     (4.0, 1.0, 13.0, 13.0)
     >>> durations([]).median_s is None
     True
     """
-    counts = Counter(chain.from_iterable(rows))
-    values = sorted(counts)
-    ranks = list(accumulate(counts[value] for value in values))
-    if not ranks:
+    known, left_out = [row for row in rows if row], [row for row in without if row]
+    count = sum(map(len, known)) - sum(map(len, left_out))
+    if not count:
         return Durations(count=0, median_s=None, low_s=None, high_s=None, p90_s=None)
-    count = ranks[-1]
+    codes = range(ord(min(row[0] for row in known)), ord(max(row[-1] for row in known)) + 1)
+
+    @cache
+    def up_to(code: int) -> int:
+        return _up_to(known, chr(code)) - _up_to(left_out, chr(code))
 
     def at(rank: int) -> float:
-        return values[bisect_left(ranks, rank)] / 1000
+        return milliseconds(codes[bisect_left(codes, rank, key=up_to)]) / 1000
 
     ends = median_ranks(count)
     return Durations(
@@ -177,15 +185,20 @@ def durations(rows: Iterable[Sequence[int]]) -> Durations:
     )  # fmt: skip
 
 
+def _up_to(rows: Sequence[Marks], highest: str) -> int:
+    return sum(map(bisect_right, rows, repeat(highest)))
+
+
 def _lead_time(days: Sequence[Day]) -> LeadTime:
-    total = durations(day.lead_ms for day in days)
-    is_known = any(day.authored_ms for day in days)
+    lead = [day.lead for day in days]
+    authored = [day.authored for day in days if day.authored]
+    total = durations(lead)
     return LeadTime(
         total=total,
-        authored=durations(day.authored_ms or day.lead_ms for day in days) if is_known else total,
-        waiting=durations(day.waiting_ms for day in days),
-        building=durations(day.build_ms for day in days),
-        observing=durations(day.observing_ms for day in days),
+        authored=durations([*lead, *authored], without=[day.rebased for day in days]) if authored else total,
+        waiting=durations(day.waiting for day in days),
+        building=durations(day.building for day in days),
+        observing=durations(day.observing for day in days),
         skewed=sum(day.skewed for day in days),
         is_enough=sum(day.kept for day in days) >= ENOUGH,
     )
@@ -234,6 +247,8 @@ def recovery(failures: Sequence[Failure], *, is_enough: bool) -> Recovery:
 
 def _survived(lasted: Sequence[Failure], share: float) -> float | None:
     """The first end at which at most this share goes on; None if more does to the last."""
+    if all(one.recovered_at is not None for one in lasted):
+        return lasted[math.ceil(len(lasted) * (1 - share - _ROUNDING)) - 1].recovery_s if lasted else None
     left = 1.0
     for number, one in enumerate(lasted):
         if one.recovered_at is not None:
