@@ -21,7 +21,7 @@ _FEED = b"""<?xml version="1.0"?><rss version="2.0"><channel><title>News of ratc
 def test_the_demo_goes_through_its_story_with_no_request_failed_but_by_the_bad_change(place: Path) -> None:
     demo = Pawl(place / "demo" / "home")
     try:
-        done = demo.run("demo", "--folder", place / "demo", "--port", str(free_port()), "--json", timeout_s=300)
+        done = demo.run("demo", "--folder", place / "demo", "--port", str(free_port()), "--json", timeout_s=600)
         assert done.returncode == 0, done.stdout + done.stderr
         answer = json.loads(done.stdout.splitlines()[-1])
         assert answer["failures"] == {}
