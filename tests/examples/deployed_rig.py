@@ -304,10 +304,10 @@ def played() -> Iterator[Seen]:
     repo = repository(place / APP, place / "example")
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, place, ignore_errors=True)
-        stack.callback(pawl.destroy)
-        pawl.up()
         database = stack.enter_context(services_rig.database(connections=60))
         broker = stack.enter_context(services_rig.rabbitmq())
         trace = stack.enter_context(task_trace(broker))
         feeds = stack.enter_context(feed_server())
+        stack.callback(pawl.destroy)  # before what the app stands on
+        pawl.up()
         yield Story(pawl, repo, database, broker, feeds, trace).play()
