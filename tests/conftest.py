@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ import pytest
 from tests import support
 from tests.integration.services import services_rig
 from tests.integration.services.services_rig import Database
+
+# A shell without job control starts what it puts in the background with SIGINT ignored, and programs hand that on to
+# theirs; those that are sent Ctrl-C here are to hear it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

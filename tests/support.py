@@ -19,6 +19,7 @@ from typing import Any
 from pawl.home import Home
 
 HELLO = Path(__file__).parent / "apps" / "hello"
+_TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 _GIT_ENV = {
     "GIT_AUTHOR_NAME": "Ada Lovelace", "GIT_AUTHOR_EMAIL": "ada@example.org",
     "GIT_COMMITTER_NAME": "Ada Lovelace", "GIT_COMMITTER_EMAIL": "ada@example.org",
@@ -29,6 +30,14 @@ _GIT_ENV = {
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def uv(*arguments: str, **env: str) -> None:
+    """Run the uv of this environment, outside of it; it trusts what this machine trusts."""
+    outside = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    if os.path.exists(_TRUSTED):
+        outside.setdefault("SSL_CERT_FILE", _TRUSTED)
+    subprocess.run([Path(sys.executable).with_name("uv"), *arguments], env=outside | env, check=True)
 
 
 def eventually(question: Callable[[], Any], *, within_s: float = 15.0) -> Any:

@@ -93,7 +93,7 @@ def test_a_healthy_change_is_kept_though_the_log_is_renamed_and_deleted_meanwhil
     watched.assert_kept()
     assert watched.verdict["verdict"] in ("keep", "inconclusive")
     assert watched.verdict["candidate"]["errors"] == 0
-    assert watched.verdict["candidate"]["requests"] > 0.8 * served  # the last seconds are not in the log yet
+    assert watched.verdict["candidate"]["requests"] > 0.7 * served  # the last seconds are not in the log yet
 
 
 def test_a_bad_change_is_seen_in_a_log_that_was_deleted(scenes: Scenes) -> None:

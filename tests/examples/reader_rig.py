@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.support import eventually, free_port
+from tests.support import eventually, free_port, uv
 
 _EXAMPLE = Path(__file__).parents[2] / "examples" / "antisocial"
 _KEPT = Path(tempfile.gettempdir()) / "pawl-tests-antisocial"  # environments, one for all runs on this machine
@@ -140,8 +139,8 @@ def client_library() -> Path:
     folder = _KEPT / f"client-{_CLIENT}"
     if not folder.exists():
         part = Path(tempfile.mkdtemp(dir=_kept()))
-        _uv("pip", "install", "--quiet", "--target", str(part), "requests>=2")
-        _uv("pip", "install", "--quiet", "--target", str(part), "--no-deps", "--python-version", "3.12", _CLIENT)
+        uv("pip", "install", "--quiet", "--target", str(part), "requests>=2")
+        uv("pip", "install", "--quiet", "--target", str(part), "--no-deps", "--python-version", "3.12", _CLIENT)
         _put(part, folder)
     return folder
 
@@ -153,7 +152,7 @@ def _environment() -> Path:
     if not folder.exists():
         part = Path(tempfile.mkdtemp(dir=_kept()))
         part.rmdir()
-        _uv("sync", "--quiet", "--frozen", "--no-dev", "--project", str(_EXAMPLE), UV_PROJECT_ENVIRONMENT=str(part))
+        uv("sync", "--quiet", "--frozen", "--no-dev", "--project", str(_EXAMPLE), UV_PROJECT_ENVIRONMENT=str(part))
         _put(part, folder)
     return folder / "bin" / "python"
 
@@ -169,9 +168,3 @@ def _put(part: Path, folder: Path) -> None:
 def _kept() -> Path:
     _KEPT.mkdir(exist_ok=True)
     return _KEPT
-
-
-def _uv(*arguments: str, **env: str) -> None:
-    uv = Path(sys.executable).with_name("uv")
-    outside = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    subprocess.run([uv, *arguments], env=outside | env, check=True)

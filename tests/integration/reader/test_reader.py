@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.services.services_rig import database, rabbitmq
+from tests.support import uv
 
 _APP = Path(__file__).parents[3] / "examples" / "antisocial"
 _ROUND = """
@@ -24,11 +25,9 @@ print(json.dumps(Client().get("/smoketest/", headers={"host": "localhost"}).json
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with everything that the app can use."""
     at = tmp_path_factory.mktemp("reader") / "env"
-    environ = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(at)}
-    uv = Path(sys.executable).with_name("uv")
-    subprocess.run(
-        [uv, "sync", "--frozen", "--all-extras", "--quiet", "--python", sys.executable],
-        cwd=_APP, env=environ, check=True,
+    uv(
+        "sync", "--frozen", "--all-extras", "--quiet", "--python", sys.executable, "--project", str(_APP),
+        UV_PROJECT_ENVIRONMENT=str(at),
     )  # fmt: skip
     return at / "bin" / "python"
 
