@@ -56,10 +56,14 @@ def chromium(*more: str) -> Iterator[Browser]:
 
 @dataclass  # no slots: Playwright keeps its own beside a handler
 class Faults:
-    """What must not happen while somebody looks. ``allowed`` are statuses that a test asks for on purpose."""
+    """What must not happen while somebody looks.
+
+    ``allowed`` are statuses that a test asks for on purpose, ``named`` other names of this machine that it uses.
+    """
 
     found: list[str] = field(default_factory=list)
     allowed: set[int] = field(default_factory=set)
+    named: set[str] = field(default_factory=set)
 
     def follow(self, context: BrowserContext) -> None:
         """Take down everything of this context from now on."""
@@ -85,7 +89,7 @@ class Faults:
     def _request(self, request: Request) -> None:
         parts = urlsplit(request.url)
         name = parts.hostname or ""
-        is_here = name in _LOOPBACK or name.endswith(".localhost")
+        is_here = name in _LOOPBACK or name in self.named or name.endswith(".localhost")
         if parts.scheme in ("http", "https", "ws", "wss") and not is_here:
             self.found.append(f"a request left the machine: {request.url}")
 
