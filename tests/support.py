@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import pytest
 
 from pawl.home import Home
 
@@ -30,6 +32,13 @@ _GIT_ENV = {
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def lacking(what: str) -> NoReturn:
+    """Say what this machine lacks for a test: a failure in CI, where nothing is skipped, and a skip elsewhere."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 def uv(*arguments: str, **env: str) -> None:

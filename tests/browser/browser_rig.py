@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
 
-from tests.support import Pawl
+from tests.support import Pawl, lacking
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -32,10 +31,7 @@ def program() -> str:
     """The path of Chromium; without it the test fails in CI and is skipped elsewhere."""
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
-        missing = "the program chromium is missing (Debian: apt-get install chromium fonts-dejavu-core)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        lacking("the program chromium is missing (Debian: apt-get install chromium fonts-dejavu-core)")
     return found
 
 

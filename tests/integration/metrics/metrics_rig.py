@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -17,9 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support import Pawl, eventually, free_port
+from tests.support import Pawl, eventually, free_port, lacking
 
 SCRAPED_EVERY_S = 1
 _CONFIG = """
@@ -34,10 +31,7 @@ def program(name: str) -> str:
     """The path of a program of Prometheus; without it the test fails in CI and is skipped elsewhere."""
     found = shutil.which(name)
     if found is None:
-        missing = f"the program {name} is missing (Debian: apt-get install prometheus)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        lacking(f"the program {name} is missing (Debian: apt-get install prometheus)")
     return found
 
 

@@ -16,9 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
-from tests.support import eventually, free_port
+from tests.support import eventually, free_port, lacking
 
 HOST = "elsewhere"
 
@@ -27,10 +25,7 @@ def program(name: str, *, package: str) -> str:
     """The path of a program; without it the test fails in CI and is skipped elsewhere."""
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     if found is None:
-        missing = f"the program {name} is missing (Debian: apt-get install {package})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        lacking(f"the program {name} is missing (Debian: apt-get install {package})")
     return found
 
 
