@@ -114,10 +114,11 @@ def history(now: datetime) -> Iterator[Told]:
     gap = timedelta(days=_DAYS - 1) / DEPLOYS
     for number in range(DEPLOYS):
         app = f"app{number % _APPS}"
-        yield from _deploy(rng, number, app, now - gap * (DEPLOYS - number) - timedelta(minutes=10))
+        yield from told(rng, number, app, now - gap * (DEPLOYS - number) - timedelta(minutes=10))
 
 
-def _deploy(rng: random.Random, number: int, app: str, at: datetime) -> Iterator[Told]:
+def told(rng: random.Random, number: int, app: str, at: datetime) -> Iterator[Told]:
+    """The events of one deploy that is asked for at a moment."""
     deploy, sha = f"d{number + 1}", f"{number:040x}"
     commits = tuple(
         Commit(

@@ -9,7 +9,6 @@ seconds, as a share of one core; memory is resident (Rss), at the end of them.
 
 from __future__ import annotations
 
-import http.client
 import selectors
 import socket
 import threading
@@ -104,8 +103,7 @@ def measure() -> Result:
 
 
 def _looked_at(place: Stage, number: int) -> Cost:
-    link = place.client.post("dashboard", "link", body={})
-    onlookers = Onlookers(link["port"], _session(link["port"], link["path"]))
+    onlookers = Onlookers(*place.signed_in())
     for place_ in range(number):
         onlookers.look(("home", "app:first", "app:third")[place_ % 3])
     reading = threading.Thread(target=onlookers.read)
@@ -115,17 +113,6 @@ def _looked_at(place: Stage, number: int) -> Cost:
     finally:
         onlookers.close()
         reading.join()
-
-
-def _session(port: int, path: str) -> str:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request("POST", path, headers={"Origin": f"http://127.0.0.1:{port}"})
-        answer = connection.getresponse()
-        answer.read()
-        return str(answer.headers["set-cookie"]).partition(";")[0]
-    finally:
-        connection.close()
 
 
 def _cost(place: Stage, onlookers: Onlookers | None) -> Cost:

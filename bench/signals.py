@@ -91,25 +91,25 @@ def _timed(question: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def fill(path: Path, weights: Sequence[float]) -> None:
+def fill(path: Path, weights: Sequence[float], *, ended: int = ENDED) -> None:
     known = Known()
     for route in range(_ROUTES):
-        known.admit(f"GET /part{route}/", ENDED // DAY_S)
+        known.admit(f"GET /part{route}/", ended // DAY_S)
     store = SignalStore(path)
-    store.commit(Counted({}, newest=float(ENDED)), {"demo": known}, Position(1))
+    store.commit(Counted({}, newest=float(ended)), {"demo": known}, Position(1))
     store.close()
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("BEGIN")
         gauges = [(10 + one, "gauge", f"rss web.{one}") for one in range(_GAUGED)]
         names = [(_APP, "app", "demo"), (_RELEASE, "release", "r1"), *gauges]
         db.executemany("INSERT INTO names VALUES (?, ?, ?)", names)
-        _level(db, LEVELS[0], ENDED - 2 * HOUR_S, _drawn(weights, _PER_S * 5))
+        _level(db, LEVELS[0], ended - 2 * HOUR_S, ended, _drawn(weights, _PER_S * 5))
         minutes = _drawn(weights, _PER_S * 60)
-        _level(db, LEVELS[1], ENDED - _DAYS * DAY_S, minutes)
-        _level(db, TENS, ENDED - TENS.kept_s, [_added(minutes, 10)])
+        _level(db, LEVELS[1], ended - _DAYS * DAY_S, ended, minutes)
+        _level(db, TENS, ended - TENS.kept_s, ended, [_added(minutes, 10)])
         hour = _added(minutes, 60)
-        _level(db, LEVELS[2], ENDED - _DAYS * DAY_S, [hour])
-        _level(db, LEVELS[3], ENDED - _DAYS * DAY_S, [_added([hour], 24)])
+        _level(db, LEVELS[2], ended - _DAYS * DAY_S, ended, [hour])
+        _level(db, LEVELS[3], ended - _DAYS * DAY_S, ended, [_added([hour], 24)])
         db.execute("COMMIT")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -132,7 +132,9 @@ def _added(parts: Sequence[Mapping[int, Tally]], times: int) -> dict[int, Tally]
     return store_rows.merge([parts[number % len(parts)] for number in range(times)])
 
 
-def _level(db: sqlite3.Connection, level: Level, began: int, drawn: Sequence[Mapping[int, Tally]]) -> None:
+def _level(
+    db: sqlite3.Connection, level: Level, began: int, ended: int, drawn: Sequence[Mapping[int, Tally]]
+) -> None:  # fmt: skip
     ready = [_rows(one) for one in drawn]
     if level is TENS:
         ready = [[(shard, data) for shard, data in one if shard == TOTAL] for one in ready]
@@ -141,9 +143,9 @@ def _level(db: sqlite3.Connection, level: Level, began: int, drawn: Sequence[Map
     wider = min((one.width_s for one in LEVELS if one.width_s > width), default=0)
     columns = "began, app, shard, release, is_rolled, data"
     insert = f"INSERT INTO {level.table} ({columns}) VALUES (?, ?, ?, ?, ?, ?)"
-    ended = ENDED // HOUR_S * HOUR_S if level is TENS else ENDED // width * width  # of hours that are over
-    for at in range(level.floor(began), ended, width):
-        is_rolled = bool(wider) and at < ENDED // wider * wider
+    last = ended // HOUR_S * HOUR_S if level is TENS else ended // width * width  # of hours that are over
+    for at in range(level.floor(began), last, width):
+        is_rolled = bool(wider) and at < ended // wider * wider
         shards = [*chance.choice(ready), (GAUGES, _gauges(chance))]
         db.executemany(insert, [(at, _APP, shard, _RELEASE, is_rolled, data) for shard, data in shards])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,16 @@ class Stage:
         """How long each stage of the app's last deploy took, in seconds."""
         last: dict[str, Any] = self.client.get("apps", app, "deploys", limit=1)["deploys"][0]
         return {stage["stage"]: stage["duration_s"] for stage in last["stages"] if stage["duration_s"] is not None}
+
+    def signed_in(self) -> tuple[int, str]:
+        """The dashboard's port, and the cookie of a session as a header has it."""
+        link = self.client.post("dashboard", "link", body={})
+        port = int(link["port"])
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+            connection.request("POST", link["path"], headers={"Origin": f"http://127.0.0.1:{port}"})
+            answer = connection.getresponse()
+            answer.read()
+            return port, str(answer.headers["set-cookie"]).partition(";")[0]
 
     def pids(self) -> tuple[int, int]:
         """Of pawld and of its Caddy."""
