@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import cache
 from itertools import repeat
@@ -165,11 +165,28 @@ def durations(rows: Iterable[Marks], *, without: Iterable[Marks] = ()) -> Durati
     >>> durations([]).median_s is None
     True
     """
+    count, at = _by_rank(rows, without)
+    ends = median_ranks(count)
+    return Durations(
+        count=count, median_s=_middle(count, at), low_s=at(ends[0]) if ends else None,
+        high_s=at(ends[1]) if ends else None, p90_s=at(math.ceil(count * 0.9)) if count else None,
+    )  # fmt: skip
+
+
+def median_s(rows: Iterable[Marks]) -> float | None:
+    """The median alone of what :func:`durations` takes."""
+    return _middle(*_by_rank(rows))
+
+
+def _middle(count: int, at: Callable[[int], float]) -> float | None:
+    return (at((count + 1) // 2) + at(count // 2 + 1)) / 2 if count else None
+
+
+def _by_rank(rows: Iterable[Marks], without: Iterable[Marks] = ()) -> tuple[int, Callable[[int], float]]:
+    """How many marks there are, and what finds the duration of a rank from 1 on."""
     known, left_out = [row for row in rows if row], [row for row in without if row]
-    count = sum(map(len, known)) - sum(map(len, left_out))
-    if not count:
-        return Durations(count=0, median_s=None, low_s=None, high_s=None, p90_s=None)
-    codes = range(ord(min(row[0] for row in known)), ord(max(row[-1] for row in known)) + 1)
+    lowest, highest = min((row[0] for row in known), default="\0"), max((row[-1] for row in known), default="\0")
+    codes = range(ord(lowest), ord(highest) + 1)
 
     @cache
     def up_to(code: int) -> int:
@@ -178,11 +195,7 @@ def durations(rows: Iterable[Marks], *, without: Iterable[Marks] = ()) -> Durati
     def at(rank: int) -> float:
         return milliseconds(codes[bisect_left(codes, rank, key=up_to)]) / 1000
 
-    ends = median_ranks(count)
-    return Durations(
-        count=count, median_s=(at((count + 1) // 2) + at(count // 2 + 1)) / 2, low_s=at(ends[0]) if ends else None,
-        high_s=at(ends[1]) if ends else None, p90_s=at(math.ceil(count * 0.9)),
-    )  # fmt: skip
+    return sum(map(len, known)) - sum(map(len, left_out)), at
 
 
 def _up_to(rows: Sequence[Marks], highest: str) -> int:

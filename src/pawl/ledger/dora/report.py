@@ -12,7 +12,7 @@ from pawl.ledger.base import Ledger
 from pawl.ledger.dora.day import Day
 from pawl.ledger.dora.definitions import DEFINITIONS, Definition
 from pawl.ledger.dora.failures import Failure, Found, found
-from pawl.ledger.dora.measures import Durations, Measures, Period, durations, measures, recovery, share
+from pawl.ledger.dora.measures import Durations, Measures, Period, measures, median_s, recovery, share
 from pawl.ledger.dora.span import Span
 from pawl.ledger.records import iso_utc
 
@@ -214,7 +214,7 @@ def _over_time(days: Iterable[Day], know: Found, period: Period) -> OverTime:
     return OverTime(
         began=began, ended=began + count * step_d * _DAY_S, step_s=step_d * _DAY_S,
         deploys=_row("deploys", "count", steps, lambda step: sum(day.kept for day in step.days)),
-        lead_time=_row("change lead time", "seconds", steps, _lead_s),
+        lead_time=_row("change lead time", "seconds", steps, lambda step: median_s(day.lead for day in step.days)),
         recovery=_row(
             "recovery time", "seconds", steps, lambda step: recovery(step.failures, is_enough=False).times.median_s
         ),
@@ -226,10 +226,6 @@ def _over_time(days: Iterable[Day], know: Found, period: Period) -> OverTime:
 
 def _row(name: str, unit: str, steps: Sequence[_Step], value: Callable[[_Step], float | None]) -> Row:
     return Row(name=name, unit=unit, values=[value(step) for step in steps])
-
-
-def _lead_s(step: _Step) -> float | None:
-    return durations(day.lead for day in step.days).median_s
 
 
 def _fail_share(step: _Step) -> float | None:
