@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pawl.errors import StateError
 from pawl.ledger import schema
 from pawl.ledger.base import Clock, Ledger
 from pawl.ledger.memory import MemoryLedger
@@ -67,3 +68,40 @@ def opener(keeper: str, request: pytest.FixtureRequest, folder: Path) -> Callabl
     database: Database = request.getfixturevalue("ledger_database")
     place = new_place()
     return lambda: in_postgres(database, place)
+
+
+class Team:
+    """Ledgers in memory, each of a place of its own, that read one another as those in one database do."""
+
+    def __init__(self) -> None:
+        self.ledgers: dict[str, MemoryLedger] = {}
+        self.unreadable = set[str]()
+
+    def joined(self, name: str, *, is_readable: bool = True) -> Callable[[Clock], MemoryLedger]:
+        """What makes one more of them."""
+
+        def make(clock: Clock) -> MemoryLedger:
+            self.ledgers[name] = made = _Member(self, name, clock)
+            if not is_readable:
+                self.unreadable.add(name)
+            return made
+
+        return make
+
+
+class _Member(MemoryLedger):
+    def __init__(self, team: Team, name: str, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self._team, self._name = team, name
+
+    @property
+    def place(self) -> str:
+        return self._name
+
+    def places(self) -> list[str]:
+        return [self._name, *sorted(set(self._team.ledgers) - {self._name})]
+
+    def at_place(self, place: str) -> Ledger:
+        if place in self._team.unreadable:
+            raise StateError(f"the ledger of {place} cannot be read")
+        return self._team.ledgers[place]

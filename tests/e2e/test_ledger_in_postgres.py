@@ -60,6 +60,13 @@ def test_a_pawld_deploys_is_killed_goes_on_and_shares_the_database(
     assert bob.json("apps")["apps"] == []
     assert kinds(ledger_database, bob) == ["pawld_started"]
 
+    bob.ok("deploy", app.path)
+    assert bob.json("dora", "hello")["now"]["deploys"] == 1
+    everywhere = ada.json("dora", "hello", "--everywhere")
+    assert everywhere["now"]["deploys"] == 3
+    assert {pawl.env["PAWL_LEDGER"].rpartition("=")[2] for pawl in team} <= set(everywhere["places"])
+    assert "hello in " in ada.ok("dora", "hello", "--everywhere").splitlines()[0]
+
     shown = ada.ok("status") + ada.ok("doctor")
     assert shown.count(f"PostgreSQL 127.0.0.1:{ledger_database.port}/news, place t") == 2
     for secret in (PASSWORD, quote(PASSWORD, safe="")):

@@ -14,6 +14,7 @@ Line = tuple[str, str, str, str]
 
 _FEW = "too few deploys to say"
 _SHOWN = 5
+_FAILED = ("FAILED", "APP", "LIVE AT", "HOW", "WELL AGAIN AFTER", "INCIDENTS")
 
 
 @click.command("dora")
@@ -22,15 +23,16 @@ _SHOWN = 5
     "--since", metavar="TIME", default="90d", show_default=True,
     help="From then until now: 30d, or an ISO 8601 time; whole days, above 35 of them whole weeks.",
 )  # fmt: skip
+@click.option("--everywhere", is_flag=True, help="All places of a team's database together, not this one alone.")
 @click.option("--explain", is_flag=True, help="Say what each measure counts, by which formula and version.")
 @options.json_option
-def command(app: str | None, *, since: str, explain: bool, as_json: bool) -> None:
+def command(app: str | None, *, since: str, everywhere: bool, explain: bool, as_json: bool) -> None:
     """How changes get live and how they fare: the DORA measures of an app or of all.
 
     With intervals that hold the true value 95 times of 100, and the span of equal length before. They say how a team
     does by its own past; they are no marks, and do not compare one app with another.
     """
-    answer = options.client().get("dora", app=app, since=unix_time(since))
+    answer = options.client().get("dora", app=app, since=unix_time(since), everywhere="true" if everywhere else None)
     if as_json:
         output.as_json(answer)
         return
@@ -43,7 +45,7 @@ def command(app: str | None, *, since: str, explain: bool, as_json: bool) -> Non
 
 def report(answer: Json) -> list[str]:
     """The answer of pawld as lines."""
-    texts = [_head(answer)]
+    texts = [_head(answer), *_unread(answer)]
     now, before = answer["now"], answer["before"]
     if not (now["deploys"] or now["rollbacks"]):
         return [*texts, *_caught(now)]
@@ -61,6 +63,8 @@ def report(answer: Json) -> list[str]:
 
 def _head(answer: Json) -> str:
     of = output.printable(answer["app"] or "all apps")
+    if len(answer["places"]) > 1:
+        of += f" in {len(answer['places'])} places"
     now, days = answer["now"], f"from {answer['since'][:10]} to {answer['until'][:10]}"
     if answer["first_day"] is None:
         return f"{of}: nothing was deployed yet"
@@ -68,6 +72,12 @@ def _head(answer: Json) -> str:
         return f"{of}: nothing went live {days}"
     caution = f"; {_FEW}, below 20" if now["deploys"] < 20 else ""
     return f"{of}: {output.count(now['deploys'], 'change')} went live {days}{caution}"
+
+
+def _unread(answer: Json) -> list[str]:
+    if not answer["unread"]:
+        return []
+    return [f"without {', '.join(answer['unread'])}: a Pawl of another version wrote what is there"]
 
 
 def _lead(measures: Json) -> list[Line]:
@@ -177,15 +187,16 @@ def _failures(answer: Json) -> list[str]:
     shown = answer["failures"][:_SHOWN]
     if not shown:
         return []
+    is_many = len(answer["places"]) > 1
     rows = [
         [
-            one["deploy"], one["app"], output.moment(one["live_at"]), one["how"],
+            *([one["place"]] if is_many else []), one["deploy"], one["app"], output.moment(one["live_at"]), one["how"],
             output.duration(one["recovery_s"]) + ("" if one["recovered_at"] else " so far"), " ".join(one["incidents"]),
         ]
         for one in shown
     ]  # fmt: skip
     more = answer["now"]["recovery"]["failures"] - len(shown)
-    table = output.aligned([["FAILED", "APP", "LIVE AT", "HOW", "WELL AGAIN AFTER", "INCIDENTS"], *rows])
+    table = output.aligned([[*(["PLACE"] if is_many else []), *_FAILED], *rows])
     return ["", *table, *([f"and {more} more"] if more > 0 else [])]
 
 

@@ -20,11 +20,15 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
 
 class DoraQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Of which app, or of all; from when to when (Unix seconds; the last 90 days, until now)."""
+    """Of which app, or of all; from when to when (Unix seconds; the last 90 days, until now).
+
+    ``everywhere``: of all places of a team's database together, not of this one alone.
+    """
 
     app: str | None = None
     since: float | None = None
     until: float | None = None
+    everywhere: bool = False
 
 
 async def dora(pawld: Pawld, query: DoraQuery, *, now: float) -> Json:
@@ -32,13 +36,16 @@ async def dora(pawld: Pawld, query: DoraQuery, *, now: float) -> Json:
 
     Raises:
         UsageError: no such app, or no such span.
+        StateError: another place's ledger cannot be read.
     """
-    from pawl.ledger.dora.report import prepared  # a pawld that is never asked does without it
+    from pawl.ledger.dora.report import everywhere, prepared  # a pawld that is never asked does without it
 
-    if query.app is not None and not pawld.ledger.deploys(query.app, limit=1):
+    ledgers, unread = everywhere(pawld.ledger) if query.everywhere else ([pawld.ledger], [])
+    if query.app is not None and not any(one.deploys(query.app, limit=1) for one in ledgers):
         known(pawld, query.app)
     began, ended = _span(query, now)
-    make = prepared(pawld.ledger, query.app, datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(ended, UTC))
+    since, until = (datetime.fromtimestamp(at, UTC) for at in (began, ended))
+    make = prepared(ledgers, query.app, since, until, unread=unread)
     found: Json = msgspec.to_builtins(await asyncio.to_thread(make))
     return found
 

@@ -14,6 +14,7 @@ from pawl.dashboard.pages.ledger import KINDS
 from pawl.ledger.events import Event, IncidentClosed, IncidentOpened, Note, VerdictReached, kind_of
 from pawl.ledger.observations import ExpectationAnswer, Figures, Observation, PathPoint
 from pawl.model import Outcome
+from tests.ledger_rig import Team
 from tests.unit.dashboard.dashboard_rig import Rig
 
 EVIL = "<script>alert(1)</script> \x1b[31m\u202e\"'"
@@ -295,3 +296,28 @@ def test_measures_of_nothing_are_a_page_that_says_so(rig: Rig) -> None:
     assert browser.get("/measures?span=2y").status == 400
     assert browser.get("/measures?app=%3Cb%3E").status == 404
     assert "<b>'" not in browser.get("/measures?app=%3Cb%3E").text
+
+
+def test_the_measures_of_a_team_are_of_one_place_or_of_all(rig: Rig) -> None:
+    team = Team()
+    there = team.joined("box-2")(rig.clock.moment)
+    rig.place.ledger = team.joined("box-1")(rig.clock.moment)
+    slip = rig.deployed()
+    opened = IncidentOpened(incident="i1", title="Slow", began_at=rig.clock.moment(), by="ada", caused_by=slip)
+    rig.place.ledger.append(opened, app="shop")
+    rig.place.ledger, here = there, rig.place.ledger
+    rig.deployed("blog", "Elsewhere")
+    team.joined("box-3", is_readable=False)(rig.clock.moment)
+
+    browser = rig.browser()
+    alone = browser.get("/measures").text
+    assert "1 change went live from" in alone
+    assert "shop" not in alone
+    both = browser.get("/measures?of=everywhere").text
+    assert "2 changes went live in 2 places from" in both
+    assert f'<td>box-1</td><th scope="row">{slip}</th><td>shop</td>' in both, "no link: its page is on that machine"
+    assert "Without box-3" in both
+    assert "of=everywhere&amp;span=30d" in both
+    assert "1 change went live in 2 places" in browser.get("/measures?of=everywhere&app=shop").text
+    rig.place.ledger = here
+    assert f'href="/deploys/{slip}"' in browser.get("/measures?of=everywhere").text

@@ -17,7 +17,7 @@ from pawl.dashboard.charts.chart import Chart, Line, Shape
 from pawl.dashboard.visit import Visit
 from pawl.errors import UsageError
 from pawl.ledger.dora.measures import Durations, Frequency, Measures, Share
-from pawl.ledger.dora.report import OverTime, Report, Row, prepared
+from pawl.ledger.dora.report import OverTime, Report, Row, everywhere, prepared
 from pawl.words import duration, share
 
 SPANS = {"30d": 30, "90d": 90, "365d": 365}
@@ -50,14 +50,20 @@ async def page(visit: Visit, request: Request) -> Response:
     span = request.query_params.get("span") or _USUAL
     if span not in SPANS:
         raise UsageError(f"there is no span '{span[:40]}'", next_step=f"choose one of {', '.join(SPANS)}")
-    apps = sorted(view.name for view in visit.place.ledger.apps())
-    if app is not None and app not in apps and not visit.place.ledger.deploys(app, limit=1):
+    here = visit.place.ledger
+    is_team = len(here.places()) > 1
+    is_everywhere = is_team and request.query_params.get("of") == "everywhere"
+    ledgers, unread = everywhere(here) if is_everywhere else ([here], [])
+    apps = {view.name for one in ledgers for view in one.apps()}
+    if app is not None and app not in apps and not any(one.deploys(app, limit=1) for one in ledgers):
         visit.app(app)
     now = datetime.fromtimestamp(visit.clock.now, UTC)
-    found = await asyncio.to_thread(prepared(visit.place.ledger, app, now - timedelta(days=SPANS[span]), now))
+    since = now - timedelta(days=SPANS[span])
+    found = await asyncio.to_thread(prepared(ledgers, app, since, now, unread=unread))
     shown = {
         "found": found, "app": app, "apps": sorted({*apps, *([app] if app else [])}), "span": span, "spans": SPANS,
-        "rows": list(_rows(found)), "here": "measures", "graphs": _graphs(found.over_time),
+        "is_team": is_team, "is_everywhere": is_everywhere, "place": here.place, "rows": list(_rows(found)),
+        "here": "measures", "graphs": _graphs(found.over_time),
         "step": "day" if found.over_time.step_s == 86_400 else "week",
     }  # fmt: skip
     return visit.page(request, "measures.html", shown)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
+from operator import attrgetter
 
 import msgspec
 
@@ -14,6 +16,7 @@ from pawl.ledger.dora.facts import ROLLED_BACK, TAKEN_BACK, Named, Notable
 class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A change that failed in production; ``how``: taken back, condemned, rolled back or named by an incident.
 
+    ``place`` is where, in a team's database: ids of deploys and incidents are of a place.
     ``recovered_at`` is None while it is not over; ``recovery_s`` is then how long it has lasted.
     """
 
@@ -25,21 +28,22 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     recovered_at: str | None
     recovery_s: float
     incidents: tuple[str, ...] = ()
+    place: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to say of single deploys: failures in the order they went live, ids and days of the others.
+    """What there is to say of single deploys: failures in the order they went live, and the days of the others.
 
     ``elsewhere``: taken back, but what was restored was as bad, so the cause was elsewhere; not among the failures.
     """
 
     failures: tuple[Failure, ...] = ()
-    hotfixes: Mapping[str, str] = {}
-    elsewhere: Mapping[str, str] = {}
+    hotfixes: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
-def found(notable: Sequence[Notable], named: Iterable[Named], *, now: str) -> Found:
-    """The failures and hotfixes among deploys of one or more apps; ``now`` in ISO 8601 UTC.
+def found(notable: Sequence[Notable], named: Iterable[Named], *, now: str, place: str = "") -> Found:
+    """The failures and hotfixes among deploys of one or more apps of a place; ``now`` in ISO 8601 UTC.
 
     ``notable`` holds every deploy of theirs that may have failed from some day on, in the order they went live.
     """
@@ -48,12 +52,25 @@ def found(notable: Sequence[Notable], named: Iterable[Named], *, now: str) -> Fo
     failed = {row.deploy: how for row in live if (how := _how(row, incidents.get(row.deploy)))}
     rows = {row.deploy: row for row in live}
     return Found(
-        failures=tuple(_failure(rows[deploy], how, rows, failed, incidents, now) for deploy, how in failed.items()),
-        hotfixes={
-            row.deploy: row.day for row in live if row.deploy in fixes or (row.says_urgent and row.follows in failed)
-        },
-        elsewhere={row.deploy: row.day for row in live if row.is_elsewhere and row.deploy not in failed},
-    )
+        failures=tuple(
+            [_failure(rows[deploy], how, rows, failed, incidents, now, place) for deploy, how in failed.items()]
+        ),
+        hotfixes=tuple(
+            row.day for row in live if row.deploy in fixes or (row.says_urgent and row.follows in failed)
+        ),
+        elsewhere=tuple(row.day for row in live if row.is_elsewhere and row.deploy not in failed),
+    )  # fmt: skip
+
+
+def of_all(known: Sequence[Found]) -> Found:
+    """What was found in several places, as one."""
+    if len(known) == 1:
+        return known[0]
+    failures = sorted(chain.from_iterable(one.failures for one in known), key=attrgetter("live_at"))
+    return Found(
+        failures=tuple(failures), hotfixes=tuple(chain.from_iterable(one.hotfixes for one in known)),
+        elsewhere=tuple(chain.from_iterable(one.elsewhere for one in known)),
+    )  # fmt: skip
 
 
 _Incidents = Mapping[str, Sequence[Named]]
@@ -79,13 +96,13 @@ def _how(row: Notable, incidents: Sequence[Named] | None) -> str:
     return ROLLED_BACK if row.left_how == ROLLED_BACK else ""
 
 
-def _failure(row: Notable, how: str, rows: Mapping[str, Notable], failed: Mapping[str, str], incidents: _Incidents, now: str) -> Failure:  # fmt: skip  # noqa: E501
+def _failure(row: Notable, how: str, rows: Mapping[str, Notable], failed: Mapping[str, str], incidents: _Incidents, now: str, place: str) -> Failure:  # fmt: skip  # noqa: E501
     named = incidents.get(row.deploy, ())
     recovered_at = _over_at(named) if named else _served_well_at(row, rows, failed)
     return Failure(
         deploy=row.deploy, app=row.app, day=row.day, how=how, live_at=row.live_at, recovered_at=recovered_at,
         recovery_s=_seconds(row.live_at, max(recovered_at or now, row.live_at)),
-        incidents=tuple([one.incident for one in named]) if named else (),
+        incidents=tuple([one.incident for one in named]) if named else (), place=place,
     )  # fmt: skip
 
 

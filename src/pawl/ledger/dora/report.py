@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 
 import msgspec
 
+from pawl.errors import StateError, UsageError
 from pawl.ledger.base import Ledger
 from pawl.ledger.dora.day import Day
 from pawl.ledger.dora.definitions import DEFINITIONS, Definition
-from pawl.ledger.dora.failures import Failure, Found, found
+from pawl.ledger.dora.failures import Failure, Found, found, of_all
 from pawl.ledger.dora.measures import Durations, Measures, Period, measures, median_s, recovery, share
 from pawl.ledger.dora.span import Span
 from pawl.ledger.records import iso_utc
@@ -58,8 +59,9 @@ class Trends(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The measures of ``app`` (None: of all apps together) from ``since`` to ``until`` (ISO 8601 UTC).
+    """The measures of ``app`` (None: of all apps together) in ``places`` from ``since`` to ``until`` (ISO 8601 UTC).
 
+    ``unread`` are places that a Pawl of another version wrote, which this one cannot read.
     ``since`` is the midnight (UTC) at or before the one asked for; over more than 35 days a whole number of weeks
     before the end of the last day; and never before the first day with a deploy, for nothing is known of what was
     before. ``first_day`` is that day, None in a ledger without one. ``before``: the span of equal length before it,
@@ -67,6 +69,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     app: str | None
+    places: tuple[str, ...]
+    unread: tuple[str, ...]
     since: str
     until: str
     first_day: str | None
@@ -88,39 +92,60 @@ def report(ledger: Ledger, app: str | None, since: datetime, until: datetime) ->
         ValueError: ``since`` is not before ``until``, or one of them has no zone.
         StateError: the ledger cannot be read.
     """
-    return prepared(ledger, app, since, until)()
+    return prepared([ledger], app, since, until)()
 
 
-def prepared(ledger: Ledger, app: str | None, since: datetime, until: datetime) -> Callable[[], Report]:
+def prepared(
+    ledgers: Sequence[Ledger], app: str | None, since: datetime, until: datetime, *, unread: Sequence[str] = ()
+) -> Callable[[], Report]:
     """Read what :func:`report` needs; what is returned makes the report of it, on whatever thread, and takes longer.
 
-    Raises what ``report`` raises.
+    Of several ledgers, each of another place, the measures are of all their deploys. Raises what ``report`` raises.
     """
     if iso_utc(since) >= iso_utc(until):
         raise ValueError("since must be before until")
     last = until.astimezone(UTC).date()
     first = _first(since.astimezone(UTC).date(), last)
     earlier = first - timedelta(days=(last - first).days + 1)
-    seen = ledger.measured(app, since=earlier.isoformat(), until=last.isoformat())
-    return lambda: _report(app, seen, first, until)
+    seen = {one.place: one.measured(app, since=earlier.isoformat(), until=last.isoformat()) for one in ledgers}
+    return lambda: _report(app, seen, tuple(unread), first, until)
 
 
-def _report(app: str | None, seen: Span, first: date, until: datetime) -> Report:
+def everywhere(ledger: Ledger) -> tuple[list[Ledger], list[str]]:
+    """The ledgers of all places of a team's database, this one's first, and the names of those that cannot be read.
+
+    Machines are not all brought to a new version at once: what others wrote is told though one place cannot be.
+
+    Raises:
+        StateError: the database cannot be reached.
+    """
+    readable, unread = [], []
+    for place in ledger.places():
+        try:
+            readable.append(ledger.at_place(place))
+        except (StateError, UsageError):  # of another version; removed this moment
+            unread.append(place)
+    return readable, unread
+
+
+def _report(app: str | None, seen: Mapping[str, Span], unread: tuple[str, ...], first: date, until: datetime) -> Report:
     now, last = iso_utc(until), until.astimezone(UTC).date()
     span_d = (last - first).days + 1
     earlier = first - timedelta(days=span_d)
-    know = found(seen.notable, seen.named, now=now)
-    begun = date.fromisoformat(seen.first_day) if seen.first_day else None
+    know = of_all([found(one.notable, one.named, now=now, place=place) for place, one in seen.items()])
+    days = [day for one in seen.values() for day in one.days]
+    first_day = min((one.first_day for one in seen.values() if one.first_day), default=None)
+    begun = date.fromisoformat(first_day) if first_day else None
     if begun is not None and first < begun <= last:
         first = begun
     period = Period(first, last, _passed_d(first, until))
-    present = _of(seen.days, know, period)
+    present = _of(days, know, period)
     previous = Period(earlier, first - timedelta(days=1), float(span_d))
-    before = _of(seen.days, know, previous) if begun is not None and begun <= earlier else None
+    before = _of(days, know, previous) if begun is not None and begun <= earlier else None
     return Report(
-        app=app, since=iso_utc(_midnight(first)), until=now, first_day=seen.first_day, now=present, before=before,
-        trends=_trends(present, before) if before else Trends(), over_time=_over_time(seen.days, know, period),
-        failures=_newest(know.failures, period),
+        app=app, places=tuple(seen), unread=unread, since=iso_utc(_midnight(first)), until=now, first_day=first_day,
+        now=present, before=before, trends=_trends(present, before) if before else Trends(),
+        over_time=_over_time(days, know, period), failures=_newest(know.failures, period),
     )  # fmt: skip
 
 
@@ -148,8 +173,8 @@ def _of(days: Iterable[Day], know: Found, period: Period) -> Measures:
         [day for day in days if first <= day.day <= last],
         [one for one in know.failures if first <= one.day <= last],
         period,
-        hotfixes=sum(1 for day in know.hotfixes.values() if first <= day <= last),
-        elsewhere=sum(1 for day in know.elsewhere.values() if first <= day <= last),
+        hotfixes=sum(1 for day in know.hotfixes if first <= day <= last),
+        elsewhere=sum(1 for day in know.elsewhere if first <= day <= last),
     )
 
 
@@ -207,7 +232,7 @@ def _over_time(days: Iterable[Day], know: Found, period: Period) -> OverTime:
     for failure in know.failures:
         if step := step_of.get(failure.day):
             step.failures.append(failure)
-    for at in know.hotfixes.values():
+    for at in know.hotfixes:
         if step := step_of.get(at):
             step.hotfixes += 1
     began = _midnight(first).timestamp()
