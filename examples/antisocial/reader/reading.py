@@ -29,15 +29,10 @@ def starred(user: User) -> QuerySet[State]:
     return states.select_related("entry", "feed")
 
 
-def after(states: QuerySet[State], published: datetime, entry_id: int) -> QuerySet[State]:
-    """What follows the entry with this time and id in a stream that is newest first: the next page, by its last row."""
+def after(states: QuerySet[State], moment: datetime, entry_id: int, *, by: str = "published") -> QuerySet[State]:
+    """What follows the entry with this id and time ``by`` in a list that is newest first: the next page."""
     # The first condition is a stretch of the index, the second leaves out what is at its very beginning.
-    return states.filter(published__lte=published).exclude(published=published, entry__gte=entry_id)
-
-
-def starred_after(states: QuerySet[State], starred_at: datetime, entry_id: int) -> QuerySet[State]:
-    """What follows the entry with this time and id among the starred ones."""
-    return states.filter(starred_at__lte=starred_at).exclude(starred_at=starred_at, entry__gte=entry_id)
+    return states.filter(**{f"{by}__lte": moment}).exclude(**{by: moment, "entry__gte": entry_id})
 
 
 def count_unread(user: User) -> int:

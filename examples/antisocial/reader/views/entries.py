@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -32,15 +32,8 @@ MOST_MARKS = 1000
 @never_cache
 def stream(request: HttpRequest) -> HttpResponse:
     """Every unread entry of every feed, newest first."""
-    states = reading.unread(request.user)
-    cursor = Cursor.parse(request.GET.get("before", ""))
-    if cursor:
-        states = reading.after(states, cursor.moment, cursor.entry_id)
-    page = list(states.defer("entry__content")[: PAGE_LENGTH + 1])
-    context = listed(request, "unread", _entries_of(page[:PAGE_LENGTH]))
-    if len(page) > PAGE_LENGTH:
-        context["next_cursor"] = Cursor(page[-2].published, page[-2].entry_id)
-    is_subscribed = bool(page) or Subscription.objects.filter(user=request.user).exists()
+    context = _page(request, "unread", reading.unread(request.user), by="published")
+    is_subscribed = bool(context["entries"]) or Subscription.objects.filter(user=request.user).exists()
     return render(request, "reader/stream.html", context | {"heading": "Unread", "is_subscribed": is_subscribed})
 
 
@@ -48,14 +41,7 @@ def stream(request: HttpRequest) -> HttpResponse:
 @never_cache
 def starred(request: HttpRequest) -> HttpResponse:
     """What was starred, read or not, the last one first."""
-    states = reading.starred(request.user)
-    cursor = Cursor.parse(request.GET.get("before", ""))
-    if cursor:
-        states = reading.starred_after(states, cursor.moment, cursor.entry_id)
-    page = list(states.defer("entry__content")[: PAGE_LENGTH + 1])
-    context = listed(request, "starred", _entries_of(page[:PAGE_LENGTH]))
-    if len(page) > PAGE_LENGTH:
-        context["next_cursor"] = Cursor(page[-2].starred_at, page[-2].entry_id)
+    context = _page(request, "starred", reading.starred(request.user), by="starred_at")
     return render(request, "reader/stream.html", context | {"heading": "Starred"})
 
 
@@ -145,6 +131,18 @@ def next_page(request: HttpRequest) -> str:
     target = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(target, allowed_hosts=None)
     return target if is_ours else reverse("reader:stream")
+
+
+def _page(request: HttpRequest, kind: str, states: QuerySet[State], *, by: str) -> dict[str, Any]:
+    """One page of ``states``, which are ordered by the time ``by``, from the cursor of the request on."""
+    cursor = Cursor.parse(request.GET.get("before", ""))
+    if cursor:
+        states = reading.after(states, cursor.moment, cursor.entry_id, by=by)
+    page = list(states.defer("entry__content")[: PAGE_LENGTH + 1])
+    context = listed(request, kind, _entries_of(page[:PAGE_LENGTH]))
+    if len(page) > PAGE_LENGTH:
+        context["next_cursor"] = Cursor(getattr(page[-2], by), page[-2].entry_id)
+    return context
 
 
 def with_states(user: User, entries: Iterable[Entry]) -> list[Entry]:
