@@ -20,7 +20,7 @@ demo: setup
 	@$(BIN)/pawl demo
 
 test: check
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile
+	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	@$(BIN)/ruff format --check --quiet .
