@@ -1,4 +1,4 @@
-"""A feed that has moved: it is asked for at its new address, and is one with the feed that is there already."""
+"""Feeds that turn out to be one: a feed has moved to where another is, or has another under a twin of its address."""
 
 from __future__ import annotations
 
@@ -34,8 +34,34 @@ def move(feed: Feed, url: str) -> Feed:
     return other
 
 
+def join_twin(feed: Feed) -> None:
+    """Make ``feed``, which was just fetched, one with a feed that has most of its entries and nearly its address.
+
+    That is ``http`` for ``https``, a leading ``www.``, a slash at the end. The one that can be fetched stays, of two
+    such ``https``, else the older.
+    """
+    for other in Feed.objects.filter(url__in=_twins(feed.url), last_fetched__isnull=False).order_by("pk"):
+        both = Entry.objects.filter(feed=other, guid__in=Entry.objects.filter(feed=feed).values("guid")).count()
+        if both * 2 > Entry.objects.filter(feed=feed).count():
+            is_safer = feed.url.startswith("https:") and not other.url.startswith("https:")
+            is_better = is_safer or bool(other.last_error)
+            merge(*((other, feed) if is_better else (feed, other)))
+            return
+
+
+def _twins(url: str) -> list[str]:
+    rest = url.partition("://")[2]
+    host, slash, path = rest.partition("/")
+    bare = host.removeprefix("www.")
+    path = path.removesuffix("/")
+    found = {
+        f"{s}://{h}{slash}{p}" for s in ("http", "https") for h in (bare, f"www.{bare}") for p in (path, f"{path}/")
+    }
+    return sorted(found - {url})
+
+
 @transaction.atomic
-def merge(feed: Feed, *, into: Feed) -> None:
+def merge(feed: Feed, into: Feed) -> None:
     """Make two feeds one: subscribers, entries, what was read and what was starred."""
     with connection.cursor() as cursor:
         cursor.execute(_STATES, [into.pk, feed.pk])

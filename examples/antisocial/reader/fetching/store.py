@@ -11,7 +11,7 @@ from django.db import transaction
 from reader import search
 from reader.fetching.clean import plain
 from reader.fetching.download import Document
-from reader.fetching.moving import move
+from reader.fetching.moving import join_twin, move
 from reader.fetching.parse import Item, ParsedFeed
 from reader.fetching.schedule import DAY_S, MOST_WAIT_S, delay_s, interval_s
 from reader.models import Entry, Feed, Fetch
@@ -54,6 +54,8 @@ def record(outcome: Outcome, *, now: datetime, chance: float) -> int:
         _remember(feed, outcome, added, now)
         if outcome.document is not None and outcome.document.moved_to != feed.url:
             move(feed, outcome.document.moved_to)
+        elif is_first and added:
+            join_twin(feed)
     return added
 
 

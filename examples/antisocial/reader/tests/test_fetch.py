@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from reader import reading
 from reader.fetching import claims, rounds
-from reader.fetching.moving import merge
+from reader.fetching.moving import join_twin, merge
 from reader.models import Entry, Feed, Subscription
-from reader.subscribing import subscribe
+from reader.subscribing import subscribe, unsubscribe
 from reader.tests.corpus import ATOM, BROKEN, JSON_FEED, PAGE, RSS, item, rss
 from reader.tests.fetching import FetchingTestCase
 from reader.tests.rows import make_reader
@@ -168,6 +168,42 @@ class MovingTests(FetchingTestCase):
         reading.star(self.ada, [old.entries.get(guid="one").pk])
         merge(old, into=new)
         self.assertEqual([state.entry.feed for state in reading.starred(self.ada)], [new])
+
+    def test_one_feed_under_two_spellings_of_its_address_becomes_one(self) -> None:
+        old = self.fetched("/feed", RSS)
+        reading.mark_read(self.ada, [old.entries.get(guid="one").pk])
+        Feed.objects.filter(pk=old.pk).update(next_fetch_at=timezone.now() + timedelta(days=1))
+        grace = make_reader("grace")
+        for spelling in (self.server.url("/feed/"), self.server.url("/feed").replace("http:", "https:")):
+            with self.subTest(spelling):
+                Feed.objects.filter(pk=old.pk).update(url=spelling)
+                feed = subscribe(grace, self.serve("/feed", RSS))[0].feed
+                self.fetch(feed)
+                self.assertEqual([feed.url for feed in Feed.objects.all()], [spelling])
+                self.assertEqual(Subscription.objects.filter(feed=old).count(), 2)
+                self.assertEqual((reading.count_unread(self.ada), reading.count_unread(grace)), (1, 2))
+                unsubscribe(Subscription.objects.get(user=grace))
+
+    def test_the_safe_address_of_two_stays(self) -> None:
+        safe = Feed.objects.create(url="https://www.x.example/feed")
+        unsafe = Feed.objects.create(url="http://x.example/feed/", last_fetched=timezone.now())
+        for feed in (unsafe, safe):
+            Entry.objects.create(feed=feed, guid="1", title="One", published=timezone.now())
+        join_twin(safe)
+        self.assertEqual([feed.url for feed in Feed.objects.all()], [safe.url])
+
+    def test_of_two_the_one_that_cannot_be_fetched_goes(self) -> None:
+        broken = self.fetched("/feed/", RSS)
+        self.server.answers.clear()
+        self.assertTrue(self.fetch(broken).last_error)
+        self.assertEqual([self.fetched("/feed", RSS)], list(Feed.objects.all()))
+
+    def test_feeds_of_one_address_with_other_entries_stay_two(self) -> None:
+        self.fetched("/feed/", rss(item(guid="1", title="One"), item(guid="2", title="Two")))
+        self.fetched(
+            "/feed", rss(item(guid="2", title="Two"), item(guid="3", title="Three"), item(guid="4", title="4"))
+        )
+        self.assertEqual(Feed.objects.count(), 2)
 
     def test_gone_ends_a_feed_and_subscribing_anew_tries_it_again(self) -> None:
         feed = self.fetched("/gone", Answer(status=410))
