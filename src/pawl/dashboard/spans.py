@@ -64,8 +64,12 @@ class Span:
     def _rounded(cls, began: float, ended: float, now: float, *, name: str = "") -> Span:
         if ended - began < _LEAST_S:
             began = ended - _LEAST_S
-        step_s = _step(ended - began, _finest(began, now))
-        return cls(int(began // step_s * step_s), min(-(-ended // step_s) * step_s, now), step_s, name)
+        finest_s, step_s = _finest(began, now), 0
+        while not step_s or step_s % finest_s:  # the whole of the first step may begin where less is kept
+            step_s = _step(ended - began, finest_s)
+            first = int(began // step_s * step_s)
+            finest_s = _finest(first, now)
+        return cls(first, min(-(-ended // step_s) * step_s, now), step_s, name)
 
     @property
     def steps(self) -> int:
