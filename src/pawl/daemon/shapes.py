@@ -135,8 +135,10 @@ def observation(value: Observation) -> Json:
 
 
 def look(deploy: str, at: str, value: Observation) -> Json:
-    """A look at a change under watch as a line of ``pawl deploy --json``."""
-    return {"event": "look", "deploy": deploy, "at": at, **observation(value)}
+    """A look at a change under watch as a line of ``pawl deploy --json``: the looks before say how the evidence ran."""
+    shown = observation(value)
+    del shown["path"]
+    return {"event": "look", "deploy": deploy, "at": at, **shown}
 
 
 def watched(view: DeployView, events: list[Recorded], latest: tuple[str, Observation] | None) -> Json:

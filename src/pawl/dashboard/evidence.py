@@ -3,47 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
 
 from pawl.dashboard.charts.chart import Chart, Limit, Line
-from pawl.ledger.observations import Observation, PathPoint
-from pawl.observe.course import Course, Point
+from pawl.ledger.observations import PathPoint
 
-_MOST_DEPLOYS = 50
 _MOST_STEPS = 120
-
-
-class Courses:
-    """How the evidence runs over the changes that are watched just now, as far as there was somebody to look on.
-
-    A verdict has the whole of it; until then it is put together of the looks.
-
-    >>> courses = Courses()
-    >>> for at in (5.0, 10.0, 2.0):
-    ...     courses.add("d1", Observation(verdict="keep", why="", elapsed_s=at, duration_s=60.0, log_e=at / 10))
-    >>> [(point.elapsed_s, point.log_e) for point in courses.of("d1")], courses.of("d2")
-    ([(2.0, 0.2)], ())
-    """
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, Course] = OrderedDict()
-
-    def add(self, deploy: str, seen: Observation) -> None:
-        """Take in a look; the evidence is counted anew where the time is, as at the switch after a canary."""
-        course = self._kept.setdefault(deploy, Course())
-        if course.points and course.points[-1].elapsed_s > seen.elapsed_s:
-            course = self._kept[deploy] = Course()
-        requests = seen.candidate.requests if seen.candidate else 0
-        course.add(Point(seen.elapsed_s, seen.log_e, requests))
-        while len(self._kept) > _MOST_DEPLOYS:
-            self._kept.popitem(last=False)
-
-    def of(self, deploy: str) -> tuple[PathPoint, ...]:
-        """What was seen so far; empty where nothing was."""
-        course = self._kept.get(deploy)
-        points = course.points if course else ()
-        return tuple(PathPoint(elapsed_s=one.elapsed_s, log_e=one.log_e, requests=one.requests) for one in points)
 
 
 def chart(path: Sequence[PathPoint], *, began: float, duration_s: float, log_threshold: float) -> Chart | None:

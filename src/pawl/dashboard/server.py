@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pawl.dashboard import acting, security
 from pawl.dashboard.clocks import Clock, zone
-from pawl.dashboard.evidence import Courses
 from pawl.dashboard.live import Hub, Stream
 from pawl.dashboard.pages import app as app_page
 from pawl.dashboard.pages import deploy as deploy_page
@@ -31,7 +30,6 @@ from pawl.dashboard.rendering import Renderer
 from pawl.dashboard.sessions import SESSION_S, Sessions
 from pawl.dashboard.visit import Visit
 from pawl.errors import PawlError, UsageError
-from pawl.ledger.observations import Observation
 
 log = logging.getLogger(__name__)
 Page = Callable[[Visit, Request], Awaitable[Response]]
@@ -50,13 +48,12 @@ class Dashboard:
         self._place = place
         self._clock = clock
         self._pulses = Pulses(place, clock=clock)
-        self._courses = Courses()
         self._drawn = Drawn()
         self._renderer = renderer
         self._more = more
         self._unfollow = [
             place.ledger.subscribe(lambda item: self.hub.wake("home", f"app:{item.app}", f"deploy:{item.deploy}")),
-            place.on_look(self._looked),
+            place.on_look(lambda deploy, _at, _seen: self.hub.wake(f"deploy:{deploy.partition(':')[0]}")),
         ]
 
     def application(self) -> ASGIApp:
@@ -98,15 +95,11 @@ class Dashboard:
         self.sessions.revoke()
         self.hub.close()
 
-    def _looked(self, deploy: str, _at: str, seen: Observation) -> None:
-        self._courses.add(deploy, seen)
-        self.hub.wake(f"deploy:{deploy.partition(':')[0]}")
-
     def _visit(self, request: Request) -> Visit:
         return self._at(zone(request.cookies.get("tz")))
 
     def _at(self, where: tzinfo | None) -> Visit:
-        return Visit(self._place, self._pulses, self._courses, self._drawn, self._renderer, Clock(self._clock(), where))
+        return Visit(self._place, self._pulses, self._drawn, self._renderer, Clock(self._clock(), where))
 
     def _seen(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         """A page for those with a session; whatever goes wrong is a page too."""

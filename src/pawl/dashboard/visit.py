@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pawl.dashboard.clocks import Clock
-from pawl.dashboard.evidence import Courses
 from pawl.dashboard.place import Place
 from pawl.dashboard.pulse import Pulses
 from pawl.dashboard.rendering import Renderer
@@ -30,7 +29,6 @@ class Visit:
 
     place: Place
     pulses: Pulses
-    courses: Courses
     drawn: Drawn
     renderer: Renderer
     clock: Clock

@@ -120,10 +120,10 @@ class Observer:
             if is_over or is_given_up or elapsed_s - shown >= _SHOWN_EVERY_S:
                 shown = elapsed_s
                 observation = await self._observation(now, elapsed_s, duration_s, is_over=is_over)
-                self._board.post(self._subject, observation)
+                whole = msgspec.structs.replace(observation, path=figures.path(self.watch.path))
+                self._board.post(self._subject, whole)
                 if is_over or is_given_up:
-                    shown_last = msgspec.structs.replace(observation, path=figures.path(self.watch.path))
-                    return Ending(judge.verdict(is_over=True), shown_last, is_given_up)
+                    return Ending(judge.verdict(is_over=True), whole, is_given_up)
             await asyncio.sleep(self._look_every_s)
 
     async def _feed(self, now: float) -> None:

@@ -71,7 +71,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     ``verdict`` is what it would be if the watch ended now: keep, roll back, inconclusive, no data, hard fail; ``why``
     one line for a person. ``log_e`` reaching ``log_threshold`` takes the change back. ``detectable`` is the smallest
     share of errors that would have been seen by now. ``warnings`` are limits passed, which condemn nothing.
-    ``path`` is how the evidence ran, oldest first, 120 points at most, a canary's time included; only a verdict has it.
+    ``path`` is how the evidence ran, oldest first, 120 points at most, a canary's time included.
     """
 
     verdict: str

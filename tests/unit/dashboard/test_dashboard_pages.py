@@ -254,6 +254,15 @@ def test_how_the_evidence_ran_is_drawn_with_what_takes_the_change_back(rig: Rig)
     assert "<data>138 %</data>" in text  # 5.5 of 4
 
 
+def test_how_the_evidence_runs_is_drawn_while_it_is_gathered(rig: Rig) -> None:
+    deploy = rig.deployed(outcome=None)
+    path = tuple(PathPoint(elapsed_s=float(at), log_e=at / 10, requests=at * 9) for at in range(0, 20, 5))
+    rig.place.looks[deploy] = ("2026-05-09T07:00:00Z", seen(elapsed_s=20.0, path=path))
+    text = rig.browser().get(f"/deploys/{deploy}").text
+    assert 'id="evidence-over-time"' in text
+    assert "<data>37.5 %</data>" in text
+
+
 def test_incidents_are_shown_with_the_app_and_with_the_deploy_that_caused_them(rig: Rig) -> None:
     deploy = rig.deployed()
     opened = IncidentOpened(incident="i1", title=EVIL, began_at=rig.clock.moment(), by="ada", caused_by=deploy)

@@ -70,7 +70,7 @@ async def values(visit: Visit, deploy: DeployView) -> dict[str, Any]:
         "deploy": deploy,
         "incidents": _incidents(visit, deploy),
         "lessons": [(one.at, one.event) for one in events if isinstance(one.event, Learned)],
-        "evidence": _evidence(visit, deploy, seen),
+        "evidence": _evidence(visit, seen),
         "title": title_of(deploy),
         "tone": tone_of(deploy),
         "waterfall": waterfall(deploy, now=visit.clock.now),
@@ -119,12 +119,12 @@ def _seen(visit: Visit, deploy: DeployView, events: Sequence[Recorded]) -> Seen 
     return None
 
 
-def _evidence(visit: Visit, deploy: DeployView, seen: Seen | None) -> Markup:
+def _evidence(visit: Visit, seen: Seen | None) -> Markup:
     """How the evidence ran, drawn."""
     if seen is None:
         return Markup("")
     found = evidence.chart(
-        seen.observation.path or visit.courses.of(deploy.id), began=unix(seen.at) - seen.observation.elapsed_s,
+        seen.observation.path, began=unix(seen.at) - seen.observation.elapsed_s,
         duration_s=seen.observation.duration_s, log_threshold=seen.observation.log_threshold,
     )  # fmt: skip
     if found is None:
