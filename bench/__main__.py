@@ -14,7 +14,7 @@ from bench import report
 # A module each, in the order they run and are written.
 MEASUREMENTS = (
     "switching", "overhead", "rollback", "push", "throughput", "memory", "startup", "many", "counting", "signals",
-    "watching", "judge", "catching", "dashboard", "dora", "ledger", "onlookers", "reader",
+    "watching", "judge", "catching", "dashboard", "dora", "ledger", "kills", "onlookers", "reader",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from bench import signals
 from bench.dora import told
 from bench.report import Result, Target, median
-from bench.stage import cpu_s, stage
+from bench.stage import TINY, cpu_s, stage
 from pawl.dashboard.charts import figure
 from pawl.dashboard.charts.chart import Mark
 from pawl.dashboard.graphs import charts
@@ -36,7 +36,6 @@ from pawl.observe.store import SignalStore
 from pawl.observe.store import rows as store_rows
 from pawl.observe.store.schema import GAUGES, LEVELS, TENS
 
-_CONFIG = '[processes.web]\ncommand = "python tiny.py $SOCKET"\nhealth = "/"\n'
 _MACHINE = 2
 _NAMES = [
     f"{gauge} web.{place}" for place in range(1, 5) for gauge in ("rss", "cpu", "open_files", "restarts", "in_flight")
@@ -60,7 +59,7 @@ def measure() -> Result:
         parts = {name: _parts(path, name, now) for name in USUAL}
         _remember(on.pawl.home.ledger, now)
         on.pawl.up()
-        on.deploy(on.app("tiny", "demo", pawl__toml=_CONFIG))
+        on.deploy(on.app("tiny", "demo", pawl__toml=TINY))
         port, cookie = on.signed_in()
         pid, _ = on.pids()
         for name, length_s in USUAL.items():

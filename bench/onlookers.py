@@ -18,12 +18,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from bench.report import Result, Target
-from bench.stage import Stage, cpu_s, load, memory_bytes, stage
+from bench.stage import TINY, Stage, cpu_s, load, memory_bytes, stage
 from tests.support import Repository
 
 OPEN = 200
 _RATE = 50.0
-_CONFIG = '[processes.web]\ncommand = "python tiny.py $SOCKET"\nhealth = "/"\n'
 _SETTLING_S = 15.0
 _MEASURED_S = 40.0
 _DEPLOYED_EVERY_S = 10.0
@@ -79,7 +78,7 @@ class Cost:
 
 def measure() -> Result:
     with stage() as place, ExitStack() as around:
-        apps = [place.app("tiny", name, pawl__toml=_CONFIG) for name in ("first", "second", "third")]
+        apps = [place.app("tiny", name, pawl__toml=TINY) for name in ("first", "second", "third")]
         for app in apps:
             place.deploy(app)
         for name in ("first", "second", "third"):

@@ -20,6 +20,8 @@ from pawl.engines.process.records import Record, Records, Role
 from tests.support import Pawl, Repository, repository
 
 APPS = Path(__file__).with_name("apps")
+TINY = '[processes.web]\ncommand = "python tiny.py $SOCKET"\nhealth = "/"\n'
+"""The pawl.toml of ``bench/apps/tiny`` as an app with one web instance."""
 PYTHON = sys.executable
 PAWL = str(Path(sys.executable).with_name("pawl"))
 
