@@ -117,6 +117,7 @@ def _pawl_toml(made: Blueprint) -> str:
     build = {"install": "exit 7" if "build" in made.fails_at else "none", **tests}
     web = "echo cannot listen; exit 5" if "wait_healthy" in made.fails_at else "python3 app.py --socket $SOCKET"
     lines = [f'app = "{APP}"', "[build]", *(f"{key} = {json.dumps(value)}" for key, value in build.items())]
+    lines += ["[checks]", f"after_switch = {json.dumps(made.checks)}"]
     lines += ["[release]", f"tasks = {json.dumps(tasks)}"]
     for kind, count in made.processes.items():
         lines += [f"[processes.{kind}]", f"command = {json.dumps(web if kind == 'web' else 'python3 worker.py')}"]
@@ -311,6 +312,23 @@ async def test_what_was_live_has_ended_once_it_is_drained_unless_it_is_kept_warm
     for number, commit in enumerate(releases):
         await go_live(rig, candidate(commit, f"d{number}"))
     assert [view.release for view in rig.engine.views(APP)] == [release_id(releases[1].sha)]
+
+
+@over_every_engine
+async def test_a_release_is_asked_for_a_path_as_long_as_it_runs(rig: Rig) -> None:
+    made = Blueprint(checks=("/", "/broken"), fails_checks=frozenset({"/broken"}))
+    first, second = [candidate(await built(rig, version, made), f"d{version}") for version in ("1", "2")]
+    assert tuple(rig.engine.checks(APP, first.release)) == ("/", "/broken")
+    assert await rig.engine.check(first, "/") is None
+    await go_live(rig, first)
+    await go_live(rig, second)
+    for asked in (first, second):  # the first is warm
+        good, bad = [await rig.engine.check(asked, path) for path in made.checks]
+        assert good
+        assert (good.is_good, good.text) == (True, "HTTP 200")
+        assert bad
+        assert not bad.is_good
+        assert bad.text.startswith("HTTP 503 at /broken, expected 200 to 399")
 
 
 # Not going live

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from pawl.config.load import parse
-from pawl.config.schema import AppConfig, Build, Domains, Health, Observe, Process, ReleaseTasks, Target
+from pawl.config.schema import AppConfig, Build, Checks, Domains, Health, Observe, Process, ReleaseTasks, Target
 
 DOCS = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
 EXAMPLES = re.findall(r"^```toml\n(.*?)^```$", DOCS, re.DOTALL | re.MULTILINE)
@@ -20,12 +20,13 @@ SECTIONS = {
     ReleaseTasks: "`[release]`",
     Process: "`[processes.NAME]`",
     Health: "`[processes.web.health]`",
+    Checks: "`[checks]`",
     Observe: "`[observe]`",
     Domains: "`[domains]`",
     Target: "`[targets.NAME]`",
 }
 # Fields of AppConfig that are tables, each with a section of its own.
-TABLES = {"build", "release", "processes", "observe", "env", "domains", "targets"}
+TABLES = {"build", "release", "processes", "checks", "observe", "env", "domains", "targets"}
 
 
 def rows(heading: str) -> dict[str, list[str]]:

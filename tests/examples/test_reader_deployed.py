@@ -76,6 +76,10 @@ def test_the_parts_are_well_after_each_switch(seen: Seen) -> None:
     assert seen.smoke == [(second, 200, well), (first, 200, well)]
 
 
+def test_pawl_has_asked_for_the_parts_itself(seen: Seen) -> None:
+    assert seen.observed["verdicts"][-1]["checks"] == [{"path": "/smoketest/", "is_good": True, "why": "HTTP 200"}]
+
+
 def test_the_new_column_is_written_by_the_new_worker_and_does_not_disturb_the_old_one(seen: Seen) -> None:
     assert all(seen.news[FeedServer.host(feed)] for feed in range(1, FEEDS + 1)), seen.news
 

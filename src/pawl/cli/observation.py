@@ -46,11 +46,22 @@ def report(seen: Json) -> list[str]:
     for one in seen["signals"]:
         if one["why_not_judged"]:
             texts.append(f"{one['signal']} was not judged: {one['why_not_judged']}")
+    for check in seen["checks"]:
+        texts.append(f"check {'passed' if check['is_good'] else 'failed'}: {output.printable(_check(check))}")
     for answer in seen["expectations"]:
         what = "required" if answer["is_required"] else "expected"
         texts.append(f"{what} {output.printable(answer['text'])}: {answer['outcome']} ({answer['why']})")
     texts += [f"warning: {output.printable(text)}" for text in seen["warnings"]]
     return texts
+
+
+def _check(check: Json) -> str:
+    """What was asked and what came of it.
+
+    >>> _check({"path": "/ready", "is_good": True, "why": "HTTP 200"})
+    '/ready (HTTP 200)'
+    """
+    return f"{check['path']} ({check['why']})"
 
 
 def _figures(name: str, figures: Json | None) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from pawl.config.schema import AppConfig, Build, Domains, Health, Observe, Process, ReleaseTasks, Target
+from pawl.config.schema import AppConfig, Build, Checks, Domains, Health, Observe, Process, ReleaseTasks, Target
 
 TOP = ""
 # Each table under the name an example would give it, with its keys.
@@ -15,6 +15,7 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
     "release": ReleaseTasks.__struct_fields__,
     "processes.web": Process.__struct_fields__,
     "processes.web.health": Health.__struct_fields__,
+    "checks": Checks.__struct_fields__,
     "observe": Observe.__struct_fields__,
     "domains": Domains.__struct_fields__,
     "targets.production": Target.__struct_fields__,

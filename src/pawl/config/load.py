@@ -127,6 +127,7 @@ _TOP: Mapping[str, values.Reader] = {
     "build": sections.build,
     "release": sections.release,
     "processes": sections.processes,
+    "checks": sections.checks,
     "observe": sections.observe,
     "env": values.environment,
     "domains": sections.domains,

@@ -102,6 +102,13 @@ class Observe(Struct, frozen=True, kw_only=True):
     """How long each step of the canary lasts at least."""
 
 
+class Checks(Struct, frozen=True, kw_only=True):
+    """What a change has to pass besides its tests and its health."""
+
+    after_switch: tuple[str, ...] = ()
+    """The paths that the new release is asked for once it serves all requests; one that fails takes it back."""
+
+
 class Domains(Struct, frozen=True, kw_only=True):
     """The host names an app answers to; lower case and in ASCII (punycode)."""
 
@@ -132,6 +139,7 @@ class AppConfig(Struct, frozen=True, kw_only=True):
     build: Build = field(default_factory=Build)
     release: ReleaseTasks = field(default_factory=ReleaseTasks)
     processes: dict[str, Process] = field(default_factory=dict)
+    checks: Checks = field(default_factory=Checks)
     observe: Observe = field(default_factory=Observe)
     env: dict[str, str] = field(default_factory=dict)
     domains: Domains = field(default_factory=Domains)

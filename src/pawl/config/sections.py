@@ -16,6 +16,7 @@ from pawl.config.schema import (
     OBSERVE_MODES,
     WEB,
     Build,
+    Checks,
     Domains,
     Health,
     Observe,
@@ -149,6 +150,11 @@ def _check_needs_no_address(process: Process, place: Place, *, given: Mapping[st
         )
 
 
+def checks(value: object, place: Place) -> Checks:
+    """The ``[checks]`` table."""
+    return Checks(**read_table(value, place, _CHECKS))
+
+
 def observe(value: object, place: Place) -> Observe:
     """The ``[observe]`` table."""
     return Observe(**read_table(value, place, _OBSERVE))
@@ -208,6 +214,7 @@ _PROCESS: Mapping[str, values.Reader] = {
     "listen": values.choice(LISTENS),
     "keep_warm_s": values.seconds(0, _DAY_S),
 }
+_CHECKS: Mapping[str, values.Reader] = {"after_switch": values.url_paths}
 _OBSERVE: Mapping[str, values.Reader] = {
     "mode": values.choice(OBSERVE_MODES),
     "duration_s": values.seconds(10, _HOUR_S),

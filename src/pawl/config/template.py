@@ -23,6 +23,7 @@ def render(detected: Detected, *, app: str) -> str:
         _web(detected),
         *(_process(name, command, detected) for name, command in detected.processes.items() if name != WEB),
         *((_example_worker(),) if set(detected.processes) <= {WEB} else ()),
+        _checks(),
         _observe(),
         _env(detected),
         _domains(app),
@@ -116,6 +117,12 @@ def _example_worker() -> Iterator[str]:
     yield "#instances = 1"
     yield "#singleton = true"
     yield "#stop_timeout_s = 30"
+
+
+def _checks() -> Iterator[str]:
+    yield "# Paths that a new release is asked for once it is live; it is taken back if one fails."
+    yield "#[checks]"
+    yield '#after_switch = ["/smoketest/"]'
 
 
 def _observe() -> Iterator[str]:

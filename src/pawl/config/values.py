@@ -111,6 +111,17 @@ def url_path(value: object, place: Place) -> str | None:
     return None
 
 
+def url_paths(value: object, place: Place) -> tuple[str, ...] | None:
+    """A list of paths of URLs, each once."""
+    if not isinstance(value, list):
+        place.wrong(
+            f"must be a list of paths, not {shown_value(value)}", next_step=f'write {place.path[-1]} = ["/smoketest/"]'
+        )
+        return None
+    found = [url_path(item, place.at(number)) for number, item in enumerate(value)]
+    return tuple(dict.fromkeys(path for path in found if path is not None))
+
+
 def python_version(value: object, place: Place) -> str | None:
     """A Python version as uv takes it, or the path of an interpreter."""
     found = text(value, place)

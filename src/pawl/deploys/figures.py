@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pawl.ledger.observations import (
+    CheckAnswer,
     ExpectationAnswer,
     Figures,
     Observation,
@@ -25,7 +26,7 @@ from pawl.observe.watch import Look
 
 def observation(
     verdict: Verdict, baseline: Baseline, *, elapsed_s: float, duration_s: float, release: str,
-    canary_percent: int | None = None, warnings: tuple[str, ...] = (),
+    canary_percent: int | None = None, warnings: tuple[str, ...] = (), checks: tuple[CheckAnswer, ...] = (),
 ) -> Observation:  # fmt: skip
     """The verdict by now, without the windows."""
     errors = next((one for one in verdict.findings if one.signal == "errors"), None)
@@ -34,7 +35,7 @@ def observation(
         log_e=_finite(verdict.log_e), log_threshold=_finite(verdict.log_threshold),
         detectable=errors.detectable if errors else None, candidate_release=release,
         baseline_releases=baseline.releases, canary_percent=canary_percent,
-        signals=tuple(map(_signal, verdict.findings)), warnings=warnings,
+        signals=tuple(map(_signal, verdict.findings)), warnings=warnings, checks=checks,
     )  # fmt: skip
 
 

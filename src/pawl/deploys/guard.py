@@ -10,7 +10,7 @@ import msgspec
 
 from pawl.deploys import figures, keeping, precedents
 from pawl.deploys.board import Board
-from pawl.deploys.observing import BAD, Ending, Observed, Observer, Signals, required_misses
+from pawl.deploys.observing import BAD, Ending, Observed, Observer, Signals, answered, required_misses
 from pawl.engines.base import Candidate, Observe
 from pawl.errors import PawlError, UsageError
 from pawl.ledger.base import Ledger
@@ -38,6 +38,7 @@ class WatchedEngine(Observed, Protocol):
     """What is asked of the engine."""
 
     def observe(self, app: str, release: str) -> Observe: ...
+    def checks(self, app: str, release: str) -> Sequence[str]: ...
     def has_release(self, app: str, release: str) -> bool: ...
     async def share(self, candidate: Candidate, percent: int) -> None: ...
 
@@ -116,9 +117,10 @@ class Guard:
         config = self._config(deploy)
         if config is None:
             return "not watched"
+        checks = self._engine.checks(deploy.app, deploy.release)
         old = self._old(deploy)
         if old is None:
-            return "nothing was live before"
+            return await self._first(candidate, checks)
         if (old.release, old.settings) == (candidate.release, candidate.settings):
             return "the same release as before"
         switched = precedents.began(self._ledger, deploy, Stage.SWITCHED)
@@ -130,14 +132,26 @@ class Guard:
                 deploy, candidate, old, began=began, duration_s=config.duration_s, has_arms=bool(has_canary)
             )
         observer.watch.switched(switched)
+
+        def is_cut(judge: Judge) -> bool:
+            return self._is_cut(deploy, judge)
+
         if blind := observer.watch.ailing or self._too_little(observer, config):
-            ending = self._nothing_seen(observer, blind, config)
+            ending = await observer.run(duration_s=0.0, is_cut=is_cut, checks=checks) if checks else None
+            if ending is None or ending.verdict.kind not in BAD:
+                ending = self._nothing_seen(observer, blind, config)
         else:
             passed_s = min(max(0.0, time.time() - switched), config.duration_s)
             ending = await observer.run(
-                duration_s=config.duration_s, elapsed_s=passed_s, is_cut=lambda judge: self._is_cut(deploy, judge)
-            )
+                duration_s=config.duration_s, elapsed_s=passed_s, is_cut=is_cut, checks=checks
+            )  # fmt: skip
         return self._ruling(deploy, ending, config, old, Stage.OBSERVED)
+
+    async def _first(self, candidate: Candidate, checks: Sequence[str]) -> str:
+        """Why the first change of an app is not watched, and which checks it fails: there is no way back from it."""
+        answers = [await answered(self._engine, candidate, path) for path in checks]
+        failed = [f"check failed: {one.why}" for one in answers if not one.is_good]
+        return "; ".join(["nothing was live before", *failed])
 
     def forget(self, deploy: str) -> None:
         """The deploy has ended."""
@@ -181,10 +195,11 @@ class Guard:
         def is_cut(judge: Judge) -> bool:
             now = self._ledger.app(deploy.app)
             has_moved = now is None or now.live is None or now.live.since != live.since
-            return has_moved or judge.verdict().kind is VerdictKind.KEEP
+            return has_moved or (observer.is_checked and judge.verdict().kind is VerdictKind.KEEP)
 
         passed_s = min(max(0.0, time.time() - back_at), _RESTORED_S)
-        ending = await observer.run(duration_s=_RESTORED_S, elapsed_s=passed_s, is_cut=is_cut)
+        failed = precedents.failed_checks(self._ledger, deploy)
+        ending = await observer.run(duration_s=_RESTORED_S, elapsed_s=passed_s, is_cut=is_cut, checks=failed)
         self._board.clear(f"{deploy.id}:restored")
         self._ledger.append(
             RestoredWatched(observation=ending.observation, is_cause_elsewhere=ending.verdict.kind in BAD),
@@ -260,7 +275,7 @@ class Guard:
         verdict = observer.watch.judge.verdict(is_over=True)
         shown = figures.observation(
             verdict, observer.watch.baseline, elapsed_s=0.0, duration_s=config.duration_s,
-            release=observer.watch.release,
+            release=observer.watch.release, warnings=observer.warnings, checks=observer.checks,
         )  # fmt: skip
         kind = VerdictKind.INCONCLUSIVE
         path = figures.path(observer.watch.path)

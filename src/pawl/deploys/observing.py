@@ -13,9 +13,9 @@ import msgspec
 
 from pawl.deploys import figures
 from pawl.deploys.board import Board
-from pawl.engines.base import Candidate, Condition
+from pawl.engines.base import Asked, Candidate, Condition
 from pawl.errors import StateError
-from pawl.ledger.observations import ExpectationAnswer, Observation
+from pawl.ledger.observations import CheckAnswer, ExpectationAnswer, Observation
 from pawl.observe import baseline as baselines
 from pawl.observe.answers import Answer, evaluate
 from pawl.observe.expectations import Expectation
@@ -28,6 +28,8 @@ LOOK_EVERY_S = 1.0
 _SHOWN_EVERY_S = 5.0
 _UNHEALTHY_S = 2.5
 _CLOCK_WAS_SET_S = 5.0
+_CHECK_ATTEMPTS = 3
+_CHECK_AGAIN_S = 2.0
 BAD = (VerdictKind.ROLL_BACK, VerdictKind.HARD_FAIL)
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ class Observed(Protocol):
     """What is asked of the engine."""
 
     async def condition(self, candidate: Candidate) -> Condition: ...
+    async def check(self, candidate: Candidate, path: str) -> Asked | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class Observer:
         self._failed_probes = 0
         self._well_at = time.monotonic()
         self._clock: tuple[float, float] | None = None
+        self._checks: list[CheckAnswer] = []
+        self.is_checked = True
         self.canary_percent: int | None = None
 
     @property
@@ -102,10 +107,32 @@ class Observer:
         """Whether its author said what the change is to do."""
         return bool(self._expectations)
 
+    @property
+    def checks(self) -> tuple[CheckAnswer, ...]:
+        """What came of the paths that were asked for so far."""
+        return tuple(self._checks)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was passed and condemns nothing."""
+        return tuple(self._warnings)
+
     async def run(
-        self, *, duration_s: float, elapsed_s: float = 0.0, is_cut: Callable[[Judge], bool] = lambda _judge: False
-    ) -> Ending:
-        """Watch until the time is up, the verdict is final, or ``is_cut`` says so; ``elapsed_s`` has passed already."""
+        self, *, duration_s: float, elapsed_s: float = 0.0, is_cut: Callable[[Judge], bool] = lambda _judge: False,
+        checks: Sequence[str] = (),
+    ) -> Ending:  # fmt: skip
+        """Watch until the time is up, the verdict is final, or ``is_cut`` says so; ``elapsed_s`` has passed already.
+
+        Meanwhile the candidate is asked for each of the paths ``checks``; the end waits for what comes of them.
+        """
+        self._checks, self.is_checked = [], not checks
+        checking = asyncio.ensure_future(self._check(checks))
+        try:
+            return await self._look_on(duration_s, elapsed_s, is_cut)
+        finally:
+            checking.cancel()
+
+    async def _look_on(self, duration_s: float, elapsed_s: float, is_cut: Callable[[Judge], bool]) -> Ending:
         began = time.monotonic() - elapsed_s
         shown = -_SHOWN_EVERY_S
         self._well_at = time.monotonic()
@@ -115,7 +142,7 @@ class Observer:
             await self._feed(now)
             await self._check_instances()
             judge = self.watch.judge
-            is_over = elapsed_s >= duration_s or judge.is_final
+            is_over = judge.is_final or (elapsed_s >= duration_s and self.is_checked)
             is_given_up = not is_over and is_cut(judge)
             if is_over or is_given_up or elapsed_s - shown >= _SHOWN_EVERY_S:
                 shown = elapsed_s
@@ -154,6 +181,25 @@ class Observer:
         if self._failed_probes >= 2 and unhealthy_s >= _UNHEALTHY_S and not await self._is_old_ill():
             judge.fail(f"health lost: no instance was healthy for {unhealthy_s:.0f} s ({condition.why})")
 
+    async def _check(self, paths: Sequence[str]) -> None:
+        """Ask for each path; what fails condemns the candidate, unless it fails in the release before as well."""
+        try:
+            for path in paths:
+                answer = await answered(self._engine, self._candidate, path)
+                self._checks.append(answer)
+                if not answer.is_good:
+                    await self._condemn_unless_old(answer)
+        finally:
+            self.is_checked = True
+
+    async def _condemn_unless_old(self, answer: CheckAnswer) -> None:
+        is_other = self._old is not None and self._old.deploy != self._candidate.deploy
+        before = await self._engine.check(self._old, answer.path) if self._old and is_other else None
+        if before is None or before.is_good:
+            self.watch.judge.fail(f"check failed: {answer.why}")
+        else:
+            self._warnings[f"a check fails, as it does in the release before: {answer.why}"] = None
+
     async def _is_old_ill(self) -> bool:
         """Whether the release before is up and no healthier: then the cause lies elsewhere."""
         if self._old is None or self._old.deploy == self._candidate.deploy:
@@ -174,7 +220,7 @@ class Observer:
         verdict = self.watch.judge.verdict(is_over=is_over)
         shown = figures.observation(
             verdict, self.watch.baseline, elapsed_s=elapsed_s, duration_s=duration_s, release=self._candidate.release,
-            canary_percent=self.canary_percent, warnings=tuple(self._warnings),
+            canary_percent=self.canary_percent, warnings=self.warnings, checks=self.checks,
         )  # fmt: skip
         try:
             look = await self._signals.ask(lambda source: self.watch.look(source, now, is_over=is_over))
@@ -203,6 +249,19 @@ class Observer:
             source, watch.app, watch.baseline.releases, base.began, base.ended, route=route
         )  # fmt: skip
         return evaluate(expectation, window, before)
+
+
+async def answered(engine: Observed, candidate: Candidate, path: str) -> CheckAnswer:
+    """What comes of asking a release for a path: the first good answer, or the last of three within half a minute."""
+    why = ""
+    for attempt in range(_CHECK_ATTEMPTS):
+        if attempt:
+            await asyncio.sleep(_CHECK_AGAIN_S)
+        found = await engine.check(candidate, path)
+        if found is not None and found.is_good:
+            return CheckAnswer(path=path, is_good=True, why=found.text)
+        why = found.text if found else f"no web instance to ask for {path}"
+    return CheckAnswer(path=path, is_good=False, why=why)
 
 
 def required_misses(observation: Observation) -> list[ExpectationAnswer]:

@@ -74,6 +74,13 @@ def switched_back_at(ledger: Ledger, deploy: DeployView) -> float | None:
     return _unix(found[0].at) if found and isinstance(found[0].event, SwitchedBack) else None
 
 
+def failed_checks(ledger: Ledger, deploy: DeployView) -> tuple[str, ...]:
+    """The paths of the checks for which the change was taken back."""
+    found = ledger.events(deploy=deploy.id, kinds={"verdict_reached"}, newest_first=True, limit=1)
+    seen = [item.event.observation for item in found if isinstance(item.event, VerdictReached)]
+    return tuple(check.path for one in seen for check in one.checks if not check.is_good)
+
+
 def _of_the_day(ledger: Ledger, app: str, kind: str, before: float) -> list[Recorded]:
     """The newest events of a kind, none older than a day before a time."""
     since = iso_utc(datetime.fromtimestamp(before, UTC) - _DAY)

@@ -57,6 +57,14 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a release answered when it was asked for a path: whether that is good, and in a line why or what."""
+
+    is_good: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class MigrationPlan:
     """What the migrations that a deploy will run do to the release before, which serves meanwhile and may come back.
 
@@ -157,6 +165,17 @@ class Engine(Protocol):
 
     async def condition(self, candidate: Candidate) -> Condition:
         """How the instances of the candidate are, each asked once for its health; within some two seconds."""
+        ...
+
+    def checks(self, app: str, release: str) -> Sequence[str]:
+        """The paths that are asked for once a release serves, as the release says."""
+        ...
+
+    async def check(self, candidate: Candidate, path: str) -> Asked | None:
+        """Ask a web instance of the candidate for a path, within ten seconds; None if none of them runs.
+
+        A status from 200 to 399 is good.
+        """
         ...
 
     def is_warm(self, app: str, release: str, settings: int) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from pawl.config.schema import Observe
 from pawl.engines import base
-from pawl.engines.base import Candidate, Condition, InstanceView, MigrationPlan
+from pawl.engines.base import Asked, Candidate, Condition, InstanceView, MigrationPlan
 from pawl.errors import StageFailed, UsageError
 from pawl.model import Commit, release_id
 
@@ -26,6 +26,8 @@ class Blueprint:
     is_kept_warm: bool = True
     fails_at: frozenset[str] = frozenset()
     migrations: MigrationPlan | None = None
+    checks: tuple[str, ...] = ()
+    fails_checks: frozenset[str] = frozenset()
     observe: Observe = field(default_factory=Observe)
 
     def places(self, counts: Mapping[str, int]) -> list[str]:
@@ -113,6 +115,16 @@ class FakeEngine:
 
     def observe(self, app: str, release: str) -> base.Observe:
         return self._made(app, release).observe
+
+    def checks(self, app: str, release: str) -> Sequence[str]:
+        return self._made(app, release).checks
+
+    async def check(self, candidate: Candidate, path: str) -> Asked | None:
+        if not any(view.process == "web" for view in self._of(candidate.app, candidate.deploy)):
+            return None
+        self.done.append(f"asked {candidate.release} for {path}")
+        is_bad = path in self._made(candidate.app, candidate.release).fails_checks
+        return Asked(not is_bad, f"HTTP 503 at {path}, expected 200 to 399" if is_bad else "HTTP 200")
 
     async def share(self, candidate: Candidate, percent: int) -> None:
         self.done.append(f"shared {percent} % with {candidate.release}")

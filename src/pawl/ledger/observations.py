@@ -57,6 +57,14 @@ class ExpectationAnswer(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class CheckAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of asking the new release for ``path`` after the switch; ``why``: the answer, or what is wrong."""
+
+    path: str
+    is_good: bool
+    why: str
+
+
 class PathPoint(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence (a natural logarithm) once ``requests`` had been judged, so long after the change began to serve."""
 
@@ -71,7 +79,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     ``verdict`` is what it would be if the watch ended now: keep, roll back, inconclusive, no data, hard fail; ``why``
     one line for a person. ``log_e`` reaching ``log_threshold`` takes the change back. ``detectable`` is the smallest
     share of errors that would have been seen by now. ``warnings`` are limits passed, which condemn nothing.
-    ``path`` is how the evidence ran, oldest first, 120 points at most, a canary's time included.
+    ``checks`` are the answers so far to what was asked after the switch. ``path`` is how the evidence ran, oldest
+    first, 120 points at most, a canary's time included.
     """
 
     verdict: str
@@ -91,3 +100,4 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     expectations: tuple[ExpectationAnswer, ...] = ()
     warnings: tuple[str, ...] = ()
     path: tuple[PathPoint, ...] = ()
+    checks: tuple[CheckAnswer, ...] = ()

@@ -1,7 +1,7 @@
 """A web app of the standard library alone, that does what its settings say.
 
 ``/`` says which version answers; ``/slow?s=1`` takes its time; ``/stream?n=5&s=0.2`` sends n lines, s seconds apart;
-``/pid``, ``/env?NAME`` and ``/headers`` tell; POST ``/count`` counts itself in ``$PAWL_DATA/count``.
+``/pid``, ``/env?NAME`` and ``/headers`` tell; ``/broken`` is; POST ``/count`` counts itself in ``$PAWL_DATA/count``.
 """
 
 import os
@@ -57,6 +57,7 @@ class Handler(BaseHTTPRequestHandler):
             "/pid": lambda: str(os.getpid()),
             "/env": lambda: "\n".join(f"{name}={os.environ.get(name)}" for name in query),
             "/headers": lambda: str(self.headers),
+            "/broken": lambda: "bad, as ever",
             "/healthz": lambda: Path(__file__).with_name("HEALTH").read_text(),
         }.get(parts.path, lambda: f"hello {VERSION}")()
         status = 503 if text.startswith("bad") else 200

@@ -9,7 +9,18 @@ import msgspec
 import pytest
 
 from pawl.config.load import parse
-from pawl.config.schema import OBSERVE_MODES, AppConfig, Build, Domains, Health, Observe, Process, ReleaseTasks, Target
+from pawl.config.schema import (
+    OBSERVE_MODES,
+    AppConfig,
+    Build,
+    Checks,
+    Domains,
+    Health,
+    Observe,
+    Process,
+    ReleaseTasks,
+    Target,
+)
 
 WEB = '[processes.web]\ncommand = "gunicorn app:app"\n'
 
@@ -49,6 +60,9 @@ start_timeout_s = 90
 [processes.beat]
 command = "beat"
 singleton = true
+
+[checks]
+after_switch = ["/smoketest/", "/ready?all=1", "/smoketest/"]
 
 [observe]
 mode = "ask"
@@ -94,6 +108,7 @@ SHOP = AppConfig(
         ),
         "beat": Process(command="beat", singleton=True),
     },
+    checks=Checks(after_switch=("/smoketest/", "/ready?all=1")),
     observe=Observe(mode="ask", duration_s=600, canary=(5, 25, 50), canary_step_s=7.5),
     env={"EMPTY": "", "NAME": "value"},
     domains=Domains(names=("shop.example.com", "*.shop.example.com"), https="internal"),

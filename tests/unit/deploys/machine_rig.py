@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pawl.deploys.board import Board
 from pawl.deploys.observing import Ending, Observer
-from pawl.engines.base import Candidate, Condition
+from pawl.engines.base import Asked, Candidate, Condition
 from pawl.observe import baseline
 from pawl.observe.counting import Counting
 from pawl.observe.signals import LoggedSignals, SignalSource
@@ -58,6 +58,9 @@ class Machine:
         self.counting.catch_up()
         self.served += RATE
         return Condition(instances=1, healthy=1)
+
+    async def check(self, _candidate: Candidate, path: str) -> Asked | None:
+        return None
 
     def serve(self, upstream: str, at: float, *, statuses: list[int], slower: float = 1.0) -> None:
         with self.log.open("ab") as file:

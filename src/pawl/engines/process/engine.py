@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pawl.config.schema import AppConfig, Process
-from pawl.engines.base import Candidate, Condition, InstanceView, MigrationPlan, Observe
+from pawl.engines.base import Asked, Candidate, Condition, InstanceView, MigrationPlan, Observe
 from pawl.engines.process import migrations, proc
 from pawl.engines.process.builder import Builder
 from pawl.engines.process.environments import Environments
@@ -126,6 +126,9 @@ class ProcessEngine:
 
     def observe(self, app: str, release: str) -> Observe:
         return self.config(app, release).observe
+
+    def checks(self, app: str, release: str) -> Sequence[str]:
+        return self.config(app, release).checks.after_switch
 
     def has_release(self, app: str, release: str) -> bool:
         """Whether a release is on this machine, ready to be started."""
@@ -282,6 +285,14 @@ class ProcessEngine:
         return Condition(
             instances=len(web), healthy=len(web) - len(bad), why=bad[0] if bad else "", looping=tuple(looping)
         )
+
+    async def check(self, candidate: Candidate, path: str) -> Asked | None:
+        running = self.supervisor.all(candidate.app, process="web", deploy=candidate.deploy)
+        serving = [item for item in running if item.record.role in (Role.LIVE, Role.WARM) and item.is_alive]
+        if not serving:
+            return None
+        probe = await self.supervisor.ask(serving[0], path)
+        return Asked(probe.is_good, probe.text)
 
     async def drain(self, candidate: Candidate) -> None:
         old = [item for item in self.supervisor.all(candidate.app) if item.record.role in (Role.WARM, Role.ENDING)]

@@ -54,13 +54,15 @@ async def wait_healthy(
         pause = min(pause * 1.25, 0.25)
 
 
-async def probe(dial: str | None, health: Health, *, host: str, is_https: bool) -> Probe:
-    """Ask once, for two seconds at most: whoever has waited so long has noticed."""
+async def probe(
+    dial: str | None, health: Health, *, host: str, is_https: bool, longest_s: float = _LONGEST_PROBE_S
+) -> Probe:
+    """Ask once, for two seconds at most if nothing else is said: whoever has waited so long has noticed."""
     try:
-        async with asyncio.timeout(_LONGEST_PROBE_S):
+        async with asyncio.timeout(longest_s):
             return await _ask(dial, health, host=host, is_https=is_https)
     except TimeoutError:
-        return Probe(False, True, f"no answer within {_LONGEST_PROBE_S:g} s")
+        return Probe(False, True, f"no answer within {longest_s:g} s")
 
 
 async def _ask(dial: str | None, health: Health, *, host: str, is_https: bool) -> Probe:

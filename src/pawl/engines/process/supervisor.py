@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from pawl.config.schema import Process
+from pawl.config.schema import Health, Process
 from pawl.engines.process import health, launch, proc
 from pawl.engines.process.handles import Handle
 from pawl.engines.process.instance import Instance, State
@@ -26,6 +26,7 @@ from pawl.home import Home
 
 SLOTS = 20  # of an app, as proxy/slots.py has them
 _DRAIN_POLL_S = 0.05
+_CHECK_S = 10.0
 _KILL_S = 2.0  # a process may take so long to be gone after SIGKILL
 
 log = logging.getLogger(__name__)
@@ -167,6 +168,14 @@ class Supervisor:
             return health.Probe(False, False, f"{instance.record.name} {instance.exit_text or 'does not run'}")
         host, is_https = _asked_as(instance)
         return await health.probe(instance.record.address or None, process.health, host=host, is_https=is_https)
+
+    async def ask(self, instance: Instance, path: str) -> health.Probe:
+        """Ask an instance once for a path, whatever its health is asked by."""
+        host, is_https = _asked_as(instance)
+        wanted = Health(path=path, timeout_s=_CHECK_S)
+        return await health.probe(
+            instance.record.address or None, wanted, host=host, is_https=is_https, longest_s=_CHECK_S
+        )
 
     async def wait_healthy(self, instance: Instance, process: Process) -> None:
         """Return when the instance is healthy.
