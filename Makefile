@@ -6,6 +6,8 @@
 # make pictures   the pictures of the dashboard in docs/img
 
 PYTHON ?= python3
+# Tests and demo start thousands of processes: without bytecode each of them would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 
 .PHONY: setup demo test check format bench pictures clean

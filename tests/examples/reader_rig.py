@@ -152,7 +152,10 @@ def _environment() -> Path:
     if not folder.exists():
         part = Path(tempfile.mkdtemp(dir=_kept()))
         part.rmdir()
-        uv("sync", "--quiet", "--frozen", "--no-dev", "--project", str(_EXAMPLE), UV_PROJECT_ENVIRONMENT=str(part))
+        uv(
+            "sync", "--quiet", "--frozen", "--no-dev", "--compile-bytecode", "--project", str(_EXAMPLE),
+            UV_PROJECT_ENVIRONMENT=str(part),
+        )  # fmt: skip
         _put(part, folder)
     return folder / "bin" / "python"
 

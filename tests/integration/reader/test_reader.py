@@ -26,8 +26,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with everything that the app can use."""
     at = tmp_path_factory.mktemp("reader") / "env"
     uv(
-        "sync", "--frozen", "--all-extras", "--quiet", "--python", sys.executable, "--project", str(_APP),
-        UV_PROJECT_ENVIRONMENT=str(at),
+        "sync", "--frozen", "--all-extras", "--quiet", "--compile-bytecode", "--python", sys.executable,
+        "--project", str(_APP), UV_PROJECT_ENVIRONMENT=str(at),
     )  # fmt: skip
     return at / "bin" / "python"
 
