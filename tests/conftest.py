@@ -22,9 +22,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Files are given out to several runners in the order of the tests. What takes longest goes first: begun last, it would
 # run while nothing is left to run beside it.
 _FIRST = (
-    "tests/faults/test_kill_at_each_stage.py", "tests/e2e/test_demo.py", "tests/examples/test_reader_deployed.py",
-    "tests/browser/test_browser_pages.py", "tests/integration/reader/", "tests/e2e/test_signals.py",
-    "tests/e2e/test_machine.py", "tests/e2e/test_run_and_scale.py", "tests/faults/test_kill_while_watched.py",
+    "tests/faults/test_kill_at_each_stage.py", "tests/browser/test_browser_pages.py",
+    "tests/examples/test_reader_deployed.py", "tests/e2e/test_signals.py", "tests/e2e/test_demo.py",
+    "tests/e2e/test_machine.py", "tests/e2e/test_run_and_scale.py", "tests/integration/reader/",
     "tests/faults/", "tests/e2e/", "tests/browser/", "tests/examples/", "tests/integration/",
 )  # fmt: skip
 
