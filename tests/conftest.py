@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,20 +20,14 @@ from tests.integration.services.services_rig import Database
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Files are given out to several runners in the order of the tests. What takes longest goes first: begun last, it would
-# run while nothing is left to run beside it.
-_FIRST = (
-    "tests/faults/test_kill_at_each_stage.py", "tests/browser/test_browser_pages.py",
-    "tests/examples/test_reader_deployed.py", "tests/e2e/test_signals.py", "tests/e2e/test_demo.py",
-    "tests/e2e/test_machine.py", "tests/e2e/test_run_and_scale.py", "tests/integration/reader/",
-    "tests/faults/", "tests/e2e/", "tests/browser/", "tests/examples/", "tests/integration/",
-)  # fmt: skip
+_SHORT = ("tests/unit/", "tests/contracts/", "tests/judge/", "tests/docs/")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    ranks = {path: rank for rank, path in enumerate(_FIRST)}
-    items.sort(key=lambda item: min((ranks[path] for path in _FIRST if item.nodeid.startswith(path)), default=99))
+    """Long files first, for several runners are given one file after the other: the short ones fill what is left."""
+    sizes = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.nodeid.startswith(_SHORT), -sizes[item.path]))
 
 
 @pytest.fixture

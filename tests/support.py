@@ -18,6 +18,8 @@ from typing import Any, NoReturn
 
 import pytest
 
+from pawl.client.api import Client
+from pawl.errors import PawlError
 from pawl.home import Home
 
 HELLO = Path(__file__).parent / "apps" / "hello"
@@ -126,6 +128,10 @@ class Pawl:
         """One reading command's object."""
         return json.loads(self.ok(*arguments, "--json"))
 
+    def asked(self, *path: str, **query: Any) -> Any:
+        """What pawld answers to a question of the API: for what is asked often, as a command takes long to start."""
+        return Client(self.home).get(*path, **query)
+
     def up(self, *arguments: str, **env: str) -> None:
         """Start pawld, on a free port the first time."""
         self.port = self.port or free_port()
@@ -136,7 +142,7 @@ class Pawl:
         assert done.returncode == 0, done.stderr
 
     def pid(self) -> int:
-        return int(self.json("up")["pid"])
+        return int(self.asked("ping")["pid"])
 
     def kill_pawld(self) -> None:
         """SIGKILL to pawld; returns when it is gone."""
@@ -145,7 +151,7 @@ class Pawl:
         eventually(lambda: not is_running(pid))
 
     def status(self, app: str = "hello") -> Any:
-        return self.json("status", app)["apps"][0]
+        return self.asked("status", app=app)["apps"][0]
 
     def live(self, app: str = "hello") -> str | None:
         live = self.status(app)["live"]
@@ -176,9 +182,6 @@ class Pawl:
 
     def destroy(self) -> None:
         """Stop everything of this home, by force where it must be."""
-        from pawl.client.api import Client
-        from pawl.errors import PawlError
-
         try:
             pawld = int(Client(self.home).get("ping")["pid"])
         except PawlError:

@@ -109,7 +109,8 @@ class Site:
     @classmethod
     def empty_at(cls, place: Path, *, config: str = CONFIG, wanted: Sequence[str] = WANTED) -> Site:
         """A site where nothing was deployed yet, pawld up."""
-        site = cls(Pawl(place / "home"), repository(place / "hello", HELLO), config=config, wanted=wanted)
+        env = {"PAWL_FAULT_POINT": f"@{place / 'fault'}"}
+        site = cls(Pawl(place / "home", env=env), repository(place / "hello", HELLO), config=config, wanted=wanted)
         site.repo.write(**{"beat.py": BEAT.read_text()})
         site.pawl.up()
         return site
@@ -150,13 +151,23 @@ class Site:
         kill(self.pawld())
         self.pawl.up(**env)
 
+    @contextmanager
+    def dies_at(self, point: str) -> Iterator[None]:
+        """While the block runs, pawld is killed when it reaches the point."""
+        file = self.pawl.path.parent / "fault"
+        file.write_text(point)
+        try:
+            yield
+        finally:
+            file.unlink()
+
     def wait_pawld_gone(self) -> None:
         """Wait until the pawld that is to die has died."""
         with (self.pawl.path / "pawld.lock").open() as lock:
             eventually(lambda: is_free(lock), within_s=30)
 
     @contextmanager
-    def load(self, rate: float = 60) -> Iterator[Tally]:
+    def load(self, rate: float = 25) -> Iterator[Tally]:
         """Steady keep-alive requests while the block runs: none may fail, no connection may be closed on the client."""
         load = Load(f"http://hello.localhost:{self.pawl.port}/", rate=rate, connections=4)
         load.start()

@@ -128,9 +128,9 @@ def test_after_a_power_cut_what_was_live_comes_back(place: Path, moment: str) ->
             "just switched": "slots moved",
         }
         if point := points.get(moment):
-            site.restart_pawld(PAWL_FAULT_POINT=point)
             version = site.commit()
-            assert site.pawl.run("deploy", site.repo.path).returncode == 3
+            with site.dies_at(point):
+                assert site.pawl.run("deploy", site.repo.path).returncode == 3
         else:
             kill(site.pawld())
         for pid in site.pawl.processes():

@@ -42,6 +42,26 @@ def test_pawld_is_killed_at_the_point_that_was_asked_for(
     assert found == killed_at
 
 
+def test_a_pawld_that_runs_can_be_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kills: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _pid, number: kills.append(number))
+    file = tmp_path / "fault"
+    reached = fault_point({"PAWL_FAULT_POINT": f"@{file}"})
+    reached("built: begun")
+    file.write_text("built: begun#2\n")
+    reached("built: begun")
+    assert not kills
+    reached("built: begun")
+    assert len(kills) == 1
+    file.write_text("switched: done")
+    for point in ("built: begun", "built: begun", "switched: done"):
+        reached(point)
+    assert len(kills) == 2
+    file.unlink()
+    reached("switched: done")
+    assert len(kills) == 2
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     (tmp_path / "home").mkdir()
