@@ -21,6 +21,7 @@ import pytest
 from pawl.client.api import Client
 from pawl.errors import PawlError
 from pawl.home import Home
+from tests import commands
 
 HELLO = Path(__file__).parent / "apps" / "hello"
 _TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
@@ -105,9 +106,8 @@ class Pawl:
         self, *arguments: str | Path, stdin: str = "", cwd: Path | None = None, timeout_s: float = 120, **env: str
     ) -> subprocess.CompletedProcess[str]:
         """One command; its status, stdout and stderr."""
-        return subprocess.run(
-            [sys.executable, "-m", "pawl.cli.main", *map(str, arguments)],
-            input=stdin, capture_output=True, text=True, env=self.environ(**env), cwd=cwd, timeout=timeout_s,
+        return commands.run(
+            list(map(str, arguments)), stdin=stdin, env=self.environ(**env), cwd=cwd, timeout_s=timeout_s
         )  # fmt: skip
 
     def spawn(self, *arguments: str | Path, cwd: Path | None = None, **env: str) -> subprocess.Popen[str]:
@@ -135,10 +135,8 @@ class Pawl:
     def up(self, *arguments: str, **env: str) -> None:
         """Start pawld, on a free port the first time."""
         self.port = self.port or free_port()
-        done = subprocess.run(
-            [sys.executable, "-m", "pawl.cli.main", "up", "--port", str(self.port), *arguments],
-            capture_output=True, text=True, env=self.environ(**env), timeout=120,
-        )  # fmt: skip
+        words = ["up", "--port", str(self.port), *arguments]
+        done = commands.run(words, stdin="", env=self.environ(**env), cwd=None, timeout_s=120)
         assert done.returncode == 0, done.stderr
 
     def pid(self) -> int:
