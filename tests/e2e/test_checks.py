@@ -19,7 +19,7 @@ def test_a_change_that_fails_a_check_is_taken_back_though_nobody_uses_the_app(ma
     watched.assert_taken_back("hard fail")
     assert watched.verdict["why"].startswith(f"check failed: {GONE}")
     passed, failed = watched.verdict["checks"]
-    assert passed == {"path": "/healthz", "is_good": True, "why": "HTTP 200"}
+    assert passed == {"path": "/healthz", "is_good": True, "why": "HTTP 200", "fails_before": False}
     assert (failed["path"], failed["is_good"]) == ("/items/7", False)
     assert failed["why"].startswith(GONE)
     told = shop.told(watched.deploy)

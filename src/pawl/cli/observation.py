@@ -58,10 +58,10 @@ def report(seen: Json) -> list[str]:
 def _check(check: Json) -> str:
     """What was asked and what came of it.
 
-    >>> _check({"path": "/ready", "is_good": True, "why": "HTTP 200"})
+    >>> _check({"path": "/ready", "is_good": True, "why": "HTTP 200", "fails_before": False})
     '/ready (HTTP 200)'
     """
-    return f"{check['path']} ({check['why']})"
+    return f"{check['path']} ({check['why']})" + (", as before" if check["fails_before"] else "")
 
 
 def _figures(name: str, figures: Json | None) -> list[str] | None:

@@ -186,19 +186,21 @@ class Observer:
         try:
             for path in paths:
                 answer = await answered(self._engine, self._candidate, path)
+                if not answer.is_good and await self._fails_before(path):
+                    answer = msgspec.structs.replace(answer, fails_before=True)
+                    self._warnings[f"a check fails, as it does in the release before: {answer.why}"] = None
+                elif not answer.is_good:
+                    self.watch.judge.fail(f"check failed: {answer.why}")
                 self._checks.append(answer)
-                if not answer.is_good:
-                    await self._condemn_unless_old(answer)
         finally:
             self.is_checked = True
 
-    async def _condemn_unless_old(self, answer: CheckAnswer) -> None:
-        is_other = self._old is not None and self._old.deploy != self._candidate.deploy
-        before = await self._engine.check(self._old, answer.path) if self._old and is_other else None
-        if before is None or before.is_good:
-            self.watch.judge.fail(f"check failed: {answer.why}")
-        else:
-            self._warnings[f"a check fails, as it does in the release before: {answer.why}"] = None
+    async def _fails_before(self, path: str) -> bool:
+        """Whether the release before is up and gives no good answer either."""
+        if self._old is None or self._old.deploy == self._candidate.deploy:
+            return False
+        before = await self._engine.check(self._old, path)
+        return before is not None and not before.is_good
 
     async def _is_old_ill(self) -> bool:
         """Whether the release before is up and no healthier: then the cause lies elsewhere."""

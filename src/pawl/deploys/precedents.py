@@ -78,7 +78,7 @@ def failed_checks(ledger: Ledger, deploy: DeployView) -> tuple[str, ...]:
     """The paths of the checks for which the change was taken back."""
     found = ledger.events(deploy=deploy.id, kinds={"verdict_reached"}, newest_first=True, limit=1)
     seen = [item.event.observation for item in found if isinstance(item.event, VerdictReached)]
-    return tuple(check.path for one in seen for check in one.checks if not check.is_good)
+    return tuple(check.path for one in seen for check in one.checks if not (check.is_good or check.fails_before))
 
 
 def _of_the_day(ledger: Ledger, app: str, kind: str, before: float) -> list[Recorded]:

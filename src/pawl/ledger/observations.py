@@ -58,11 +58,15 @@ class ExpectationAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of asking the new release for ``path`` after the switch; ``why``: the answer, or what is wrong."""
+    """What came of asking the new release for ``path`` after the switch; ``why``: the answer, or what is wrong.
+
+    ``fails_before``: it is not good in the release before either, so it says nothing about the change.
+    """
 
     path: str
     is_good: bool
     why: str
+    fails_before: bool = False
 
 
 class PathPoint(msgspec.Struct, frozen=True, kw_only=True):

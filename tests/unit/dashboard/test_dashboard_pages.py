@@ -12,7 +12,7 @@ import pytest
 from pawl.dashboard.pages import stories
 from pawl.dashboard.pages.ledger import KINDS
 from pawl.ledger.events import Event, IncidentClosed, IncidentOpened, Note, VerdictReached, kind_of
-from pawl.ledger.observations import ExpectationAnswer, Figures, Observation, PathPoint
+from pawl.ledger.observations import CheckAnswer, ExpectationAnswer, Figures, Observation, PathPoint
 from pawl.model import Outcome
 from tests.ledger_rig import Team
 from tests.unit.dashboard.dashboard_rig import Rig
@@ -252,6 +252,18 @@ def test_how_the_evidence_ran_is_drawn_with_what_takes_the_change_back(rig: Rig)
     assert 'id="evidence-over-time"' in text
     assert "takes the change back" in text
     assert "<data>138 %</data>" in text  # 5.5 of 4
+
+
+def test_what_came_of_the_checks_is_shown(rig: Rig) -> None:
+    deploy = rig.deployed(outcome=None)
+    checks = (
+        CheckAnswer(path="/ready", is_good=True, why="HTTP 200"),
+        CheckAnswer(path="/<b>", is_good=False, why="HTTP 503 at /<b>", fails_before=True),
+    )
+    rig.place.looks[deploy] = ("2026-05-09T07:00:00Z", seen(checks=checks))
+    text = rig.browser().get(f"/deploys/{deploy}").text
+    assert '<code>/ready</code> <span class="verdict good">passed</span> HTTP 200' in text
+    assert '<code>/&lt;b&gt;</code> <span class="verdict bad">failed</span> HTTP 503 at /&lt;b&gt;, as before' in text
 
 
 def test_how_the_evidence_runs_is_drawn_while_it_is_gathered(rig: Rig) -> None:

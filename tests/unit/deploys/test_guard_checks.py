@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pawl.deploys import observing
+from pawl.deploys import observing, precedents
 from pawl.engines.fake import Blueprint
 from pawl.ledger.events import RestoredWatched
 from pawl.ledger.records import DeployView
@@ -56,7 +56,8 @@ def test_a_change_that_fails_three_times_is_taken_back(is_idle: bool) -> None:
     assert (view.outcome, reached.acts, reached.observation.verdict) == (Outcome.ROLLED_BACK, True, "hard fail")
     assert reached.observation.why == f"check failed: {TOLD}"
     (check,) = reached.observation.checks
-    assert (check.is_good, check.why) == (False, TOLD)
+    assert (check.is_good, check.fails_before, check.why) == (False, False, TOLD)
+    assert precedents.failed_checks(rig.ledger, view) == (PATH,)
     assert rig.engine.done.count(f"asked {view.release} for {PATH}") == 3
     rig.assert_good("r1")
 
@@ -66,7 +67,9 @@ def test_what_fails_in_the_release_before_as_well_is_said_and_takes_nothing_back
     reached = verdict(rig, view)
     assert (view.outcome, reached.acts) == (Outcome.KEPT, False)
     assert reached.observation.warnings == (f"a check fails, as it does in the release before: {TOLD}",)
-    assert not reached.observation.checks[0].is_good
+    (check,) = reached.observation.checks
+    assert (check.is_good, check.fails_before) == (False, True)
+    assert precedents.failed_checks(rig.ledger, view) == (), "what is restored for another reason is not asked for it"
 
 
 def test_where_the_release_before_could_not_be_asked_it_is_once_it_is_restored() -> None:
