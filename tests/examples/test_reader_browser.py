@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.browser_rig import DESK, PHONE, Faults, chromium, sideways
 from tests.examples.reader_rig import Reader, Site, reader_site
@@ -16,7 +16,7 @@ from tests.support import eventually
 _PATIENCE_MS = 30_000
 _READERS = {
     "keys": 6, "passes": 12, "open": 3, "undo": 4, "leaves": 4, "offline": 4, "live": 3, "long": 130, "plain": 60,
-    "touch": 8, "hostile": 0, "looks": 7, "seeks": 3, "feeds": 2,
+    "touch": 8, "hostile": 0, "looks": 7, "seeks": 3, "feeds": 2, "patient": 60,
 }  # fmt: skip
 # A step for each frame: what was never seen, because somebody jumped over it, is not read.
 _SCROLL = """async (to) => {
@@ -218,6 +218,18 @@ def test_a_long_stream_goes_on_by_itself(visit: Visit) -> None:
     expect(page.locator("article")).to_have_count(130)
     assert page.locator("article .title").all_inner_texts() == [f"Title {n}" for n in range(130)]
     eventually(lambda: len(visit.site.unread(visit.readers["long"])) == 130 - 118, within_s=60)
+
+
+def test_keys_pressed_while_more_is_on_its_way_are_not_lost(visit: Visit) -> None:
+    page = visit.page("patient")
+    held: list[Route] = []
+    page.route("**/?before=*", lambda route: held.append(route))  # noqa: PLW0108  Playwright keeps its own beside a handler
+    for _ in range(55):
+        page.keyboard.press("j")
+    at(page, "Title 49")
+    (asked,) = held
+    asked.continue_()
+    at(page, "Title 54")
 
 
 def test_what_was_scrolled_past_is_read(visit: Visit) -> None:

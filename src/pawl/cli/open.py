@@ -69,10 +69,10 @@ def _open_far(host: str, words: list[str], pawl: str | None, *, print_url: bool,
     link = far.link(words)
     with far.forwarded(link.port) as tunnel:
         url = f"http://127.0.0.1:{tunnel.port}{link.path}"
-        _show({"url": url, "port": tunnel.port, "path": link.path}, print_url=print_url, as_json=as_json)
-        output.say(f"the dashboard of '{host}' is at http://127.0.0.1:{tunnel.port}/ until Ctrl-C")
-        sys.stdout.flush()
         try:
+            _show({"url": url, "port": tunnel.port, "path": link.path}, print_url=print_url, as_json=as_json)
+            output.say(f"the dashboard of '{host}' is at http://127.0.0.1:{tunnel.port}/ until Ctrl-C")
+            sys.stdout.flush()
             why = tunnel.wait()
         except KeyboardInterrupt:
             output.say("closed")

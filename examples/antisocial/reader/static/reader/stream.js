@@ -14,7 +14,8 @@
   const undoable = []; // each is a list of {article, what, isOn}
   const inView = new Set();
   let current = null;
-  let isLoading = false;
+  let loading = null; // the page that is on its way
+  let moving = Promise.resolve();
 
   const marks = new Marks({
     url: list.dataset.marks,
@@ -96,7 +97,12 @@
     return bottom > HEADER_PX && top < innerHeight;
   }
 
-  async function move(step) {
+  // One after the other: a step that has to wait for more entries is not lost, nor are those after it.
+  function move(step) {
+    moving = moving.catch(() => {}).then(() => go(step));
+  }
+
+  async function go(step) {
     const all = articles();
     if (!all.length) return;
     if (!current || !isSeen(current)) {
@@ -167,10 +173,14 @@
   }
 
   // True if there was more.
-  async function loadMore() {
+  function loadMore() {
+    loading ??= load().finally(() => { loading = null; });
+    return loading;
+  }
+
+  async function load() {
     const link = document.querySelector("a[rel=next]");
-    if (!link || isLoading) return false;
-    isLoading = true;
+    if (!link) return false;
     try {
       const answer = await fetch(link.href);
       if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
@@ -186,8 +196,6 @@
     } catch {
       say("More entries cannot be loaded now.");
       return false;
-    } finally {
-      isLoading = false;
     }
   }
 
@@ -212,7 +220,7 @@
   // --- wiring ---
 
   const keys = {
-    j: () => move(1),
+    j: (event) => event.repeat && loading || move(1), // a key that is held does not run through what comes unseen
     k: () => move(-1),
     o: () => current && openLink(current),
     m: () => current && toggle(current, "read"),
@@ -230,7 +238,7 @@
     const action = isOpening ? () => open(current) : keys[event.key];
     if (!action) return;
     event.preventDefault();
-    action();
+    action(event);
   });
 
   list.addEventListener("click", (event) => {
