@@ -27,11 +27,12 @@ OUTAGE_S = 360
 def outages() -> tuple[int, ...]:
     """When much went wrong for six minutes in the past of the app 'hello'.
 
-    Watches begin every six minutes, and one sees an outage if it has three minutes of it and a baseline without: that
-    is true of one of the first two, whenever the question is asked. The third was during a deploy.
+    Watches begin every six minutes, and one sees an outage if it has three minutes of it and a baseline without. The
+    first three begin two minutes apart in these six, so that it is true of one of them whenever the question is asked.
+    The last was during a deploy.
     """
     now = int(time.time() // 60) * 60
-    return now - 8 * HOUR + 180, now - 4 * HOUR, now - 12 * HOUR
+    return now - 14 * HOUR, now - 9 * HOUR + 120, now - 4 * HOUR + 240, now - 12 * HOUR
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def used(outages: tuple[int, ...]) -> Iterator[Pawl]:
         def story(at: int) -> tuple[str, Traffic]:
             return release, Traffic(errors=0.4) if any(0 <= at - one < OUTAGE_S for one in outages) else HEALTHY
 
-        _deploy_that_failed(pawl, began=outages[2] - 60, ended=outages[2] + OUTAGE_S)
+        _deploy_that_failed(pawl, began=outages[-1] - 60, ended=outages[-1] + OUTAGE_S)
         fill(pawl.home.signals, "hello", story, began=now - 16 * HOUR, ended=now)
         try:
             pawl.up()
@@ -84,7 +85,7 @@ def refused(done: subprocess.CompletedProcess[str], *, status: int = 2) -> list[
 
 def was_bad_from(at: float, outages: tuple[int, ...]) -> bool:
     """Whether a watch of five minutes that began then saw an outage, and no deploy."""
-    return any(one - 300 < at < one + OUTAGE_S for one in outages[:2])
+    return any(one - 300 < at < one + OUTAGE_S for one in outages[:-1])
 
 
 def unix(at: str) -> float:
@@ -100,7 +101,7 @@ def test_an_outage_is_found_and_nothing_else(used: Pawl, outages: tuple[int, ...
     }  # fmt: skip
     assert (answer["app"], answer["days"], answer["step_s"], answer["watch_s"]) == ("hello", 1, 60, 300)
     assert unix(answer["ended"]) - unix(answer["began"]) == pytest.approx(86_400, abs=120)
-    assert 1 <= answer["taken_back"] == len(answer["alarms"]) <= 4
+    assert 1 <= answer["taken_back"] == len(answer["alarms"]) <= 6
     for one in answer["alarms"]:
         assert was_bad_from(unix(one["began"]), outages)
         assert "errors" in one["why"]
@@ -132,7 +133,7 @@ def test_a_fault_is_caught_in_most_watches_and_a_tiny_one_is_not(used: Pawl) -> 
     gross = used.json("backtest", "hello", "--days", "1", "--inject", "errors=20%")["injected"]
     assert gross["inject"] == "errors=20%"
     assert gross["watches"] > 80
-    assert gross["share"] > 0.75
+    assert gross["share"] > 0.6  # not where one of the outages is in the baseline
     assert 180 <= gross["median_delay_s"] <= 240
     assert gross["median_delay_requests"] == 5 * gross["median_delay_s"]
     assert gross["p90_delay_s"] <= 300
