@@ -36,7 +36,7 @@ async def dora(pawld: Pawld, query: DoraQuery, *, now: float) -> Json:
 
     Raises:
         UsageError: no such app, or no such span.
-        StateError: another place's ledger cannot be read.
+        StateError: the ledger cannot be read.
     """
     from pawl.ledger.dora.report import everywhere, prepared  # a pawld that is never asked does without it
 

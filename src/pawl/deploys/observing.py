@@ -99,13 +99,18 @@ class Observer:
         self._well_at = time.monotonic()
         self._clock: tuple[float, float] | None = None
         self._checks: list[CheckAnswer] = []
-        self.is_checked = True
+        self._checking: asyncio.Future[None] | None = None
         self.canary_percent: int | None = None
 
     @property
     def has_expectations(self) -> bool:
         """Whether its author said what the change is to do."""
         return bool(self._expectations)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether nothing is waited for of the paths that were to be asked for."""
+        return self._checking is None or self._checking.done()
 
     @property
     def checks(self) -> tuple[CheckAnswer, ...]:
@@ -125,12 +130,13 @@ class Observer:
 
         Meanwhile the candidate is asked for each of the paths ``checks``; the end waits for what comes of them.
         """
-        self._checks, self.is_checked = [], not checks
-        checking = asyncio.ensure_future(self._check(checks))
+        self._checks = []
+        self._checking = asyncio.ensure_future(self._check(checks)) if checks else None
         try:
             return await self._look_on(duration_s, elapsed_s, is_cut)
         finally:
-            checking.cancel()
+            if self._checking is not None:
+                self._checking.cancel()
 
     async def _look_on(self, duration_s: float, elapsed_s: float, is_cut: Callable[[Judge], bool]) -> Ending:
         began = time.monotonic() - elapsed_s
@@ -183,30 +189,30 @@ class Observer:
 
     async def _check(self, paths: Sequence[str]) -> None:
         """Ask for each path; what fails condemns the candidate, unless it fails in the release before as well."""
-        try:
-            for path in paths:
-                answer = await answered(self._engine, self._candidate, path)
-                if not answer.is_good and await self._fails_before(path):
-                    answer = msgspec.structs.replace(answer, fails_before=True)
-                    self._warnings[f"a check fails, as it does in the release before: {answer.why}"] = None
-                elif not answer.is_good:
-                    self.watch.judge.fail(f"check failed: {answer.why}")
-                self._checks.append(answer)
-        finally:
-            self.is_checked = True
+        for path in paths:
+            answer = await answered(self._engine, self._candidate, path)
+            if not answer.is_good and await self._fails_before(path):
+                answer = msgspec.structs.replace(answer, fails_before=True)
+                self._warnings[f"a check fails, as it does in the release before: {answer.why}"] = None
+            elif not answer.is_good:
+                self.watch.judge.fail(f"check failed: {answer.why}")
+            self._checks.append(answer)
+
+    @property
+    def _other(self) -> Candidate | None:
+        """The release before, unless it is the one that is watched."""
+        return self._old if self._old is not None and self._old.deploy != self._candidate.deploy else None
 
     async def _fails_before(self, path: str) -> bool:
         """Whether the release before is up and gives no good answer either."""
-        if self._old is None or self._old.deploy == self._candidate.deploy:
-            return False
-        before = await self._engine.check(self._old, path)
+        before = await self._engine.check(self._other, path) if self._other else None
         return before is not None and not before.is_good
 
     async def _is_old_ill(self) -> bool:
         """Whether the release before is up and no healthier: then the cause lies elsewhere."""
-        if self._old is None or self._old.deploy == self._candidate.deploy:
+        if self._other is None:
             return False
-        condition = await self._engine.condition(self._old)
+        condition = await self._engine.condition(self._other)
         return condition.instances > 0 and not condition.healthy
 
     def _note_clock(self, now: float) -> None:
