@@ -107,7 +107,7 @@ def test_a_rollback_is_finished_by_the_next_pawld(sites: Sites, stage: str) -> N
             site.version = old
             site.assert_sound()
 
-    sites.each(roll_back, [*points(stage)[:2], *WITHIN_ROLLBACK.get(stage, ())])
+    sites.each(roll_back, [*points(stage), *WITHIN_ROLLBACK.get(stage, ())])
 
 
 def test_a_restart_is_finished_by_the_next_pawld(sites: Sites) -> None:
