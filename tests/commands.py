@@ -41,7 +41,7 @@ class _Server:
         )  # fmt: skip
         listening.close()
 
-    def is_mine(self) -> bool:
+    def is_up(self) -> bool:
         return self._process.poll() is None
 
 
@@ -64,7 +64,7 @@ def run(
     """
     global _server  # noqa: PLW0603  one for the process, made when it is first needed
     with _lock:
-        if _server is None or not _server.is_mine():
+        if _server is None or not _server.is_up():
             _server = _Server()
     with tempfile.TemporaryFile() as fed, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         fed.write(stdin.encode())
