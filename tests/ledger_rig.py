@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pawl.errors import StateError
+from pawl.errors import StateError, UsageError
 from pawl.ledger import schema
 from pawl.ledger.base import Clock, Ledger
 from pawl.ledger.memory import MemoryLedger
@@ -104,4 +104,6 @@ class _Member(MemoryLedger):
     def at_place(self, place: str) -> Ledger:
         if place in self._team.unreadable:
             raise StateError(f"the ledger of {place} cannot be read")
+        if place not in self._team.ledgers:
+            raise UsageError(f"there is no place '{place}'")
         return self._team.ledgers[place]

@@ -13,6 +13,7 @@ import pytest
 
 from pawl.ledger.postgres_place import schema_of
 from tests.e2e.e2e_rig import error_lines
+from tests.e2e.pages_rig import opened
 from tests.integration.services.services_rig import PASSWORD, Database
 from tests.ledger_rig import new_place
 from tests.support import HELLO, Pawl, eventually, is_running, repository
@@ -66,6 +67,13 @@ def test_a_pawld_deploys_is_killed_goes_on_and_shares_the_database(
     assert everywhere["now"]["deploys"] == 3
     assert {pawl.env["PAWL_LEDGER"].rpartition("=")[2] for pawl in team} <= set(everywhere["places"])
     assert "hello in " in ada.ok("dora", "hello", "--everywhere").splitlines()[0]
+
+    browser, _ = opened(bob)
+    place_of_ada = ada.env["PAWL_LEDGER"].rpartition("=")[2]
+    _, elsewhere = browser.page("/").split('<h2 id="elsewhere">')
+    assert f'<a href="/ledger?of={place_of_ada}">' in elsewhere
+    assert "Another change" in elsewhere
+    assert "Another change" in browser.page(f"/ledger?of={place_of_ada}&kind=deploys")
 
     shown = ada.ok("status") + ada.ok("doctor")
     assert shown.count(f"PostgreSQL 127.0.0.1:{ledger_database.port}/news, place t") == 2

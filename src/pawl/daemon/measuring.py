@@ -12,6 +12,7 @@ import msgspec
 from pawl.daemon.pawld import Pawld
 from pawl.daemon.requests import known
 from pawl.errors import UsageError
+from pawl.ledger.places import everywhere
 
 Json = dict[str, Any]
 
@@ -38,7 +39,7 @@ async def dora(pawld: Pawld, query: DoraQuery, *, now: float) -> Json:
         UsageError: no such app, or no such span.
         StateError: the ledger cannot be read.
     """
-    from pawl.ledger.dora.report import everywhere, prepared  # a pawld that is never asked does without it
+    from pawl.ledger.dora.report import prepared  # a pawld that is never asked does without it
 
     ledgers, unread = everywhere(pawld.ledger) if query.everywhere else ([pawld.ledger], [])
     if query.app is not None and not any(one.deploys(query.app, limit=1) for one in ledgers):

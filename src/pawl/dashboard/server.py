@@ -128,7 +128,8 @@ class Dashboard:
 
     async def _home(self, visit: Visit, request: Request) -> Response:
         shown = await home_page.values(visit)
-        return visit.page(request, "home.html", {**shown, "live": "home", "here": "apps"})
+        elsewhere = home_page.elsewhere(visit)
+        return visit.page(request, "home.html", {**shown, **elsewhere, "live": "home", "here": "apps"})
 
     async def _live(self, visit: Visit, request: Request) -> Response:
         subject = request.query_params.get("page", "")

@@ -319,6 +319,37 @@ def test_measures_of_nothing_are_a_page_that_says_so(rig: Rig) -> None:
     assert "<b>'" not in browser.get("/measures?app=%3Cb%3E").text
 
 
+def test_a_team_sees_what_is_live_and_what_happened_in_its_other_places(rig: Rig) -> None:
+    browser = rig.browser()
+    assert "Elsewhere" not in browser.get("/").text
+    assert 'name="of"' not in browser.get("/ledger").text
+
+    team = Team()
+    there = team.joined("box-2")(rig.clock.moment)
+    rig.place.ledger = team.joined("box-1")(rig.clock.moment)
+    rig.deployed("shop", "Paint <it> blue")
+    rig.place.ledger = there
+    own = rig.deployed("blog", "Write more")
+    team.joined("box-3", is_readable=False)(rig.clock.moment)
+
+    first = browser.get("/").text
+    here, elsewhere = first.split('<h2 id="elsewhere">')
+    assert "blog" in here
+    assert "shop" not in here
+    for part in ('<a href="/ledger?of=box-1">box-1</a>', "shop", "Paint &lt;it&gt; blue", "kept", "Without box-3"):
+        assert part in elsewhere, part
+    assert "/apps/shop" not in first, "its page is on that machine"
+
+    assert f'href="/deploys/{own}"' in browser.get("/ledger").text
+    other = browser.get("/ledger?of=box-1&kind=deploys").text
+    assert "<option selected>box-1</option>" in other
+    assert "<td>shop</td>" in " ".join(other.split())
+    assert "/deploys/" not in other
+    assert "blog" not in other
+    assert browser.get("/ledger?of=nowhere").status == 400
+    assert browser.get("/ledger?of=box-3").status >= 400
+
+
 def test_the_measures_of_a_team_are_of_one_place_or_of_all(rig: Rig) -> None:
     team = Team()
     there = team.joined("box-2")(rig.clock.moment)

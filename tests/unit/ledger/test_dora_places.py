@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pawl.ledger.dora.report import everywhere, prepared, report
+from pawl.ledger.dora.report import prepared, report
 from pawl.ledger.memory import MemoryLedger
+from pawl.ledger.places import everywhere
 from tests.ledger_rig import Team
 from tests.unit.ledger.test_dora_histories import START, History
 

@@ -7,6 +7,8 @@ from typing import Any
 from pawl.dashboard.pages.rows import deploy_row, deploy_rows, health_of
 from pawl.dashboard.sparkline import sparkline
 from pawl.dashboard.visit import Visit
+from pawl.ledger.base import Ledger
+from pawl.ledger.places import everywhere
 from pawl.ledger.records import AppView
 from pawl.words import duration, share
 
@@ -36,17 +38,33 @@ def fragments(visit: Visit, shown: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _row(visit: Visit, view: AppView, pulse: Any) -> dict[str, Any]:
-    health = health_of(visit.place, view.name, visit.place.instances(view.name))
-    live = visit.place.ledger.deploy(view.live.deploy) if view.live else None
-    now = pulse.now
+def elsewhere(visit: Visit) -> dict[str, Any]:
+    """What a team's other places have live, as the ledger has it; how it does is counted there."""
+    (_, *others), unread = everywhere(visit.place.ledger)
+    return {"others": [(one.place, _other(one, view)) for one in others for view in one.apps()], "unread": unread}
+
+
+def _other(ledger: Ledger, view: AppView) -> dict[str, Any]:
+    last = ledger.deploys(view.name, limit=1)
+    return {**_live(ledger, view), "last": deploy_row(last[0]) if last else None}
+
+
+def _live(ledger: Ledger, view: AppView) -> dict[str, Any]:
+    live = ledger.deploy(view.live.deploy) if view.live else None
     return {
         "name": view.name,
-        "url": visit.place.url(view.name),
         "live": view.live,
         "title": live.commit.title if live and live.commit else "",
         "author": live.commit.author if live and live.commit else "",
-        "health": health,
+    }
+
+
+def _row(visit: Visit, view: AppView, pulse: Any) -> dict[str, Any]:
+    now = pulse.now
+    return {
+        **_live(visit.place.ledger, view),
+        "url": visit.place.url(view.name),
+        "health": health_of(visit.place, view.name, visit.place.instances(view.name)),
         "rate": now.rate_per_s if now else None,
         "errors": now.error_share if now else None,
         "p95": now.p95 if now else None,

@@ -1,4 +1,4 @@
-"""Everything that was ever recorded, searched and paged."""
+"""Everything that was ever recorded, searched and paged; in a team's database also what other places recorded."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from starlette.responses import Response
 from pawl.dashboard.pages import stories
 from pawl.dashboard.visit import Visit
 from pawl.errors import UsageError
+from pawl.ledger.base import Ledger
 from pawl.ledger.records import iso_utc
 from pawl.ledger.searching import Wanted
 
 _A_PAGE = 100
-_FIELDS = ("q", "app", "kind", "deploy", "from", "to")
+_FIELDS = ("of", "q", "app", "kind", "deploy", "from", "to")
 
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "deploys": ("Deploys", ("deploy_queued", "switched", "switched_back", "deploy_ended")),
@@ -42,13 +43,16 @@ async def page(visit: Visit, request: Request) -> Response:
     before = request.query_params.get("before", "")
     if query["kind"] and query["kind"] not in KINDS:
         raise UsageError(f"there is no kind '{query['kind'][:40]}'", next_step=f"choose one of {', '.join(KINDS)}")
-    found = visit.place.ledger.search(_wanted(visit, query, before))
+    here = visit.place.ledger
+    ledger = here.at_place(query["of"]) if query["of"] else here
+    found = ledger.search(_wanted(visit, query, before))
     kept = {name: value for name, value in query.items() if value}
     older = f"/ledger?{urlencode({**kept, 'before': found.older})}" if found.older is not None else ""
     shown = {
-        "query": query, "kinds": KINDS, "apps": _apps(visit, query["app"]), "older": older, "is_first": not before,
+        "query": query, "kinds": KINDS, "apps": _apps(ledger, query["app"]), "older": older, "is_first": not before,
         "first": f"/ledger?{urlencode(kept)}", "is_filtered": bool(kept), "here": "ledger",
         "rows": [(one, stories.sentence(one)) for one in found.events],
+        "places": here.places(), "of": ledger.place, "is_here": ledger.place == here.place,
     }  # fmt: skip
     return visit.page(request, "ledger.html", shown)
 
@@ -85,6 +89,6 @@ def _midnight(visit: Visit, text: str, *, days: int) -> str | None:
         raise UsageError(f"'{text[:40]}' is not a day", next_step="write it as 2026-05-09") from error
 
 
-def _apps(visit: Visit, wanted: str) -> list[str]:
+def _apps(ledger: Ledger, wanted: str) -> list[str]:
     """The apps that are there, and the one that is looked for though it is gone."""
-    return sorted({view.name for view in visit.place.ledger.apps()} | ({wanted} if wanted else set()))
+    return sorted({view.name for view in ledger.apps()} | ({wanted} if wanted else set()))

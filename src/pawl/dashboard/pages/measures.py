@@ -17,7 +17,8 @@ from pawl.dashboard.charts.chart import Chart, Line, Shape
 from pawl.dashboard.visit import Visit
 from pawl.errors import UsageError
 from pawl.ledger.dora.measures import Durations, Frequency, Measures, Share
-from pawl.ledger.dora.report import OverTime, Report, Row, everywhere, prepared
+from pawl.ledger.dora.report import OverTime, Report, Row, prepared
+from pawl.ledger.places import everywhere
 from pawl.words import duration, share
 
 SPANS = {"30d": 30, "90d": 90, "365d": 365}

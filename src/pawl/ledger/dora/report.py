@@ -8,7 +8,6 @@ from itertools import islice
 
 import msgspec
 
-from pawl.errors import StateError, UsageError
 from pawl.ledger.base import Ledger
 from pawl.ledger.dora.day import Day
 from pawl.ledger.dora.definitions import DEFINITIONS, Definition
@@ -109,23 +108,6 @@ def prepared(
     earlier = first - timedelta(days=(last - first).days + 1)
     seen = {one.place: one.measured(app, since=earlier.isoformat(), until=last.isoformat()) for one in ledgers}
     return lambda: _report(app, seen, tuple(unread), first, until)
-
-
-def everywhere(ledger: Ledger) -> tuple[list[Ledger], list[str]]:
-    """The ledgers of all places of a team's database, this one's first, and the names of those that cannot be read.
-
-    Machines are not all brought to a new version at once: what others wrote is told though one place cannot be.
-
-    Raises:
-        StateError: the database cannot be reached.
-    """
-    readable, unread = [], []
-    for place in ledger.places():
-        try:
-            readable.append(ledger.at_place(place))
-        except (StateError, UsageError):  # of another version; removed this moment
-            unread.append(place)
-    return readable, unread
 
 
 def _report(app: str | None, seen: Mapping[str, Span], unread: tuple[str, ...], first: date, until: datetime) -> Report:
