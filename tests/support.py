@@ -44,6 +44,19 @@ def lacking(what: str) -> NoReturn:
     pytest.skip(what)
 
 
+def program(*names: str, package: str, folders: str = "") -> str:
+    """The path of the first of these programs that is there; else a test lacks the Debian package.
+
+    ``folders`` is where they are looked for before PATH: a pattern below ``/``.
+    """
+    first = map(str, sorted(Path("/").glob(folders))) if folders else ()
+    path = os.pathsep.join([*first, os.environ["PATH"], "/usr/sbin", "/sbin"])
+    found = next(filter(None, (shutil.which(name, path=path) for name in names)), None)
+    if found is None:
+        lacking(f"the program {names[0]} is missing (Debian: apt-get install {package})")
+    return found
+
+
 def uv(*arguments: str, **env: str) -> None:
     """Run the uv of this environment, outside of it; it trusts what this machine trusts."""
     outside = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
 
-from tests.support import Pawl, lacking
+from tests.support import Pawl, program
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -27,14 +26,6 @@ DESK = (1280, 900)
 Colours = Literal["light", "dark"]
 
 
-def program() -> str:
-    """The path of Chromium; without it the test fails in CI and is skipped elsewhere."""
-    found = next(filter(None, map(shutil.which, _NAMES)), None)
-    if found is None:
-        lacking("the program chromium is missing (Debian: apt-get install chromium fonts-dejavu-core)")
-    return found
-
-
 @contextmanager
 def chromium(*more: str) -> Iterator[Browser]:
     """One browser, with more arguments of its own.
@@ -42,8 +33,9 @@ def chromium(*more: str) -> Iterator[Browser]:
     Its event loop stays in this thread while it runs, so that asyncio.run cannot be used meanwhile.
     """
     arguments = ["--disable-gpu", "--disable-dev-shm-usage", *more, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    binary = program(*_NAMES, package="chromium fonts-dejavu-core")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program(), args=arguments)
+        browser = playwright.chromium.launch(executable_path=binary, args=arguments)
         try:
             yield browser
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.support import Pawl
+from tests.support import Pawl, program
 
 
 def test_the_unit_is_one_that_systemd_accepts(idle_pawl: Pawl, place: Path) -> None:
@@ -14,7 +14,8 @@ def test_the_unit_is_one_that_systemd_accepts(idle_pawl: Pawl, place: Path) -> N
     assert "KillMode=process" in text
     unit = place / "pawl-under-test.service"
     unit.write_text(text)
-    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+    analyze = program("systemd-analyze", package="systemd")
+    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert str(unit) not in done.stderr
 

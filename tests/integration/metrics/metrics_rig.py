@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import shutil
 import socket
 import subprocess
 import urllib.error
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import Pawl, eventually, free_port, lacking
+from tests.support import Pawl, eventually, free_port, program
 
 SCRAPED_EVERY_S = 1
 _CONFIG = """
@@ -25,14 +24,6 @@ scrape_configs:
   - job_name: pawl
     static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
 """
-
-
-def program(name: str) -> str:
-    """The path of a program of Prometheus; without it the test fails in CI and is skipped elsewhere."""
-    found = shutil.which(name)
-    if found is None:
-        lacking(f"the program {name} is missing (Debian: apt-get install prometheus)")
-    return found
 
 
 class _ApiConnection(http.client.HTTPConnection):
@@ -108,7 +99,7 @@ def _labels(metric: dict[str, str]) -> str:
 @contextmanager
 def prometheus(folder: Path, port: int) -> Iterator[Prometheus]:
     """One that scrapes a port of loopback every second."""
-    own, binary = free_port(), program("prometheus")
+    own, binary = free_port(), program("prometheus", package="prometheus")
     folder.mkdir()
     (folder / "prometheus.yml").write_text(_CONFIG.format(port=port, every=SCRAPED_EVERY_S))
     with (folder / "log").open("wb") as log, subprocess.Popen(

@@ -8,8 +8,8 @@ import signal
 import subprocess
 
 from tests.integration.metrics.conftest import Scraped
-from tests.integration.metrics.metrics_rig import program, scrape
-from tests.support import eventually
+from tests.integration.metrics.metrics_rig import scrape
+from tests.support import eventually, program
 
 
 def asked(scraped: Scraped, path: str, times: int) -> int:
@@ -88,7 +88,8 @@ def test_a_crash_is_counted(scraped: Scraped) -> None:
 def test_promtool_finds_nothing_to_say(scraped: Scraped) -> None:
     status, kind, text = scrape(scraped.pawl)
     assert (status, kind) == (200, "text/plain; version=0.0.4; charset=utf-8")
-    done = subprocess.run([program("promtool"), "check", "metrics"], input=text, capture_output=True, text=True)
+    promtool = program("promtool", package="prometheus")
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 

@@ -22,21 +22,11 @@ from typing import Any
 from urllib.parse import quote
 
 import pg8000.native  # type: ignore[import-untyped]
-import pytest
 
-from tests.support import eventually, free_port
+from tests.support import eventually, free_port, program
 
 PASSWORD = "pä/s?s#w@r:d%41"
 """Every sign that has a meaning in a URL."""
-
-
-def program(name: str, *, package: str, folders: str = "") -> str:
-    """The path of a program; a test that needs it fails without it."""
-    places = [*sorted(Path("/").glob(folders))] if folders else []
-    found = shutil.which(name, path=os.pathsep.join([*map(str, places), os.environ["PATH"]]))
-    if found is None:
-        pytest.fail(f"the program {name} is missing (Debian: apt-get install {package})")
-    return found
 
 
 @dataclass(frozen=True)

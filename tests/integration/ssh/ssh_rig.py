@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,17 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import eventually, free_port, lacking
+from tests.support import eventually, free_port, program
 
 HOST = "elsewhere"
-
-
-def program(name: str, *, package: str) -> str:
-    """The path of a program; without it the test fails in CI and is skipped elsewhere."""
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    if found is None:
-        lacking(f"the program {name} is missing (Debian: apt-get install {package})")
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -18,7 +17,7 @@ import pytest
 from pawl.errors import StateError
 from pawl.observe.prometheus import Metrics, PrometheusSignals
 from pawl.observe.signals import SignalSource
-from tests.support import lacking
+from tests.support import program
 
 EDGES = (0.01, 0.1, 1.0)
 CONFIG = """
@@ -76,10 +75,7 @@ class Exporter:
 
 @pytest.fixture(scope="module")
 def binary() -> str:
-    found = shutil.which("prometheus")
-    if found is None:
-        lacking("the program prometheus is missing (Debian: apt-get install prometheus)")
-    return found
+    return program("prometheus", package="prometheus")
 
 
 @pytest.fixture
