@@ -68,10 +68,19 @@ class BucketTests(SimpleTestCase):
                 "-s3.port.iceberg=0", "-s3.port.lance=0", *(f"-{name}.port={port}" for name, port in ports.items()),
             ],
             cwd=cls.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": str(cls.folder)},
         )  # fmt: skip
+        cls.addClassCleanup(cls.forget_sockets, [number for port in ports.values() for number in (port, port + 10_000)])
         cls.addClassCleanup(cls.weed.wait)
         cls.addClassCleanup(cls.weed.kill)
         cls.make_bucket()
+
+    @staticmethod
+    def forget_sockets(ports: list[int]) -> None:
+        """Remove what SeaweedFS leaves in /tmp, whatever folder it is told."""
+        for port in ports:
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
 
     @classmethod
     def make_bucket(cls) -> None:
