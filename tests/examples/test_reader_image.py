@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -73,10 +72,8 @@ def test_the_build_runs_the_tests_and_the_image_serves_what_the_procfile_starts(
         eventually(lambda: daemon.ok("logs", "worker").count("fetch_due") > 2, within_s=60)
         for name in PROCFILE:
             assert daemon.ok("exec", name, "id", "--user") == "1000"
-            began = time.monotonic()
-            daemon.ok("stop", "--time", "40", name)
+            daemon.ok("stop", "--time", "40", name)  # one that had to be killed exits with 137
             assert daemon.ok("inspect", "--format", "{{.State.ExitCode}}", name) == "0", daemon.ok("logs", name)
-            assert time.monotonic() - began < 30
 
 
 def test_a_test_that_fails_ends_the_build(daemon: Docker, example: Path) -> None:
