@@ -10,7 +10,9 @@ from pawl.errors import UsageError
 
 @click.command("rollback")
 @click.argument("app")
-@click.option("--to", metavar="RELEASE", help="The release to go back to (default: the one before).")
+@click.option(
+    "--to", metavar="RELEASE", help="The release to go back to, by 4 digits or more (default: the one before)."
+)
 @options.json_option
 def command(app: str, *, to: str | None, as_json: bool) -> int:
     """Go back to the release that was live before, with the env and secrets it ran with.

@@ -22,6 +22,8 @@ from pawl.model import Commit, DeployKind, Outcome, Stage, release_id
 
 log = logging.getLogger(__name__)
 KEPT_RELEASES = 5
+_SHORTEST = 4
+"""Characters that name a release; git asks for as many of a commit."""
 
 
 class LocalEngine(Engine, Protocol):
@@ -128,9 +130,19 @@ class Deploys:
         """Releases whose name begins so, as they were last kept, newest first; not the one that is live.
 
         Raises:
-            UsageError: the live release is named, or more than one.
+            UsageError: the live release is named, or more than one, or too little of a name is given.
         """
         live = view.live.release if view.live else ""
+        if (
+            prefix
+            and len(prefix) < _SHORTEST
+            and all(item.release != prefix for item in self._ledger.releases(view.name))
+        ):
+            raise UsageError(
+                f"'{prefix}' is too short for the name of a release of '{view.name}'",
+                why=f"by {_SHORTEST} digits or more it is not named by a slip",
+                next_step=f"see: pawl releases {view.name}",
+            )
         if prefix and live.startswith(prefix):
             raise UsageError(f"release '{live}' of '{view.name}' is live already")
         found: dict[str, int] = {}

@@ -203,17 +203,21 @@ def test_there_is_no_way_back_to(history: str, to: str | None, text: str) -> Non
 def test_a_name_that_means_two_releases_is_refused() -> None:
     async def scene() -> None:
         rig = Rig()
-        names = [f"r{number}" for number in range(20)]
-        first, second = next((a, b) for a in names for b in names if a < b and release(a)[0] == release(b)[0])
-        live = next(name for name in names if release(name)[0] != release(first)[0])
+        alike: dict[str, list[str]] = {}
+        for number in range(2000):
+            alike.setdefault(release(f"r{number}")[:4], []).append(f"r{number}")
+        (prefix, (first, second, *_)), *_ = ((key, names) for key, names in alike.items() if len(names) > 1)
+        [live, *_] = next(names for key, names in alike.items() if key[0] != prefix[0])
         for name in (first, second, live):
             await rig.deploy(name, PLAIN)
         with pytest.raises(UsageError, match="names more than one release") as caught:
-            rig.deploys.roll_back("demo", to=release(first)[0], asked_by="ada")
+            rig.deploys.roll_back("demo", to=prefix, asked_by="ada")
         assert caught.value.next_step == "give more digits"
         rig.deploys.roll_back("demo", to=release(first)[:9], asked_by="ada")
         await rig.settle()
         rig.assert_good(first)
+        with pytest.raises(UsageError, match="too short for the name of a release"):
+            rig.deploys.roll_back("demo", to=release(second)[:3], asked_by="ada")
 
     asyncio.run(scene())
 
