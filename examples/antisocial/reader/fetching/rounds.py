@@ -172,7 +172,11 @@ class _Round:
 
 
 def _processes() -> Executor | None:
-    """Processes to parse in; None, which is threads, if there are to be none."""
+    """Processes to parse in, or a thread where there can be none; None, which is threads, if there are to be none."""
     if settings.PARSE_PROCESSES == 0:
         return None
-    return ProcessPoolExecutor(settings.PARSE_PROCESSES, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        return ProcessPoolExecutor(settings.PARSE_PROCESSES, mp_context=multiprocessing.get_context("spawn"))
+    except OSError as error:  # a machine without /dev/shm, or where it cannot be written
+        logger.warning("there can be no processes to parse in, so it is done here: %s", error)
+        return ThreadPoolExecutor(1)

@@ -338,6 +338,16 @@ class RoundTests(FetchingTestCase):
         ):
             self.assertEqual(rounds.fetch_due(), (4, 8))
 
+    @override_settings(PARSE_PROCESSES=2)
+    def test_where_there_can_be_no_other_processes_feeds_are_parsed_here(self) -> None:
+        self.subscribed("/a", RSS)
+        with (
+            patch("reader.fetching.rounds.WORTH_PROCESSES", 1),
+            patch("reader.fetching.rounds.ProcessPoolExecutor", side_effect=PermissionError("/dev/shm")),
+            self.assertLogs("reader.fetching.rounds", "WARNING"),
+        ):
+            self.assertEqual(rounds.fetch_due(), (1, 2))
+
     @tag("slow")
     def test_a_round_whose_time_is_up_gives_back_what_it_has_not_begun(self) -> None:
         for n in range(3):
