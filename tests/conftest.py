@@ -30,6 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.nodeid.startswith(_SHORT), -sizes[item.path]))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What this machine lacks, a line each with the number of tests that were left out for it."""
+    reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} left out: {reason.removeprefix('Skipped: ')}")
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A new folder with a short path, for sockets live in it."""
