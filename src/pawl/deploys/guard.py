@@ -134,7 +134,7 @@ class Guard:
         observer.watch.switched(switched)
 
         def is_cut(judge: Judge) -> bool:
-            return self._is_cut(deploy, judge)
+            return self._is_cut(deploy, judge, is_checked=observer.is_checked)
 
         if blind := observer.watch.ailing or self._too_little(observer, config):
             ending = await observer.run(duration_s=0.0, is_cut=is_cut, checks=checks) if checks else None
@@ -312,16 +312,18 @@ class Guard:
     def _is_kept(self, deploy: DeployView) -> bool:
         return keeping.wish(self._ledger, deploy.id) is not None
 
-    def _is_cut(self, deploy: DeployView, judge: Judge) -> bool:
+    def _is_cut(self, deploy: DeployView, judge: Judge, *, is_checked: bool) -> bool:
         """A watch is given up when somebody keeps the change, for a rollback or new settings at once, for the next
-        deploy once it is shown good.
+        deploy once it is shown good and its checks have been answered.
         """
         if self._is_kept(deploy):
             return True
         waiting = precedents.waiting(self._ledger, deploy)
         if waiting is None:
             return False
-        return waiting.kind is not DeployKind.DEPLOY or judge.verdict().kind is VerdictKind.KEEP
+        if waiting.kind is not DeployKind.DEPLOY:
+            return True
+        return is_checked and judge.verdict().kind is VerdictKind.KEEP
 
     def _is_step_cut(self, deploy: DeployView, judge: Judge) -> bool:
         """A step of a canary is given up when somebody has decided, and for the next deploy once it is shown good."""

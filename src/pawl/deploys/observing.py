@@ -190,7 +190,12 @@ class Observer:
     async def _check(self, paths: Sequence[str]) -> None:
         """Ask for each path; what fails condemns the candidate, unless it fails in the release before as well."""
         for path in paths:
-            answer = await answered(self._engine, self._candidate, path)
+            try:
+                answer = await answered(self._engine, self._candidate, path)
+            except Exception as error:
+                log.exception("deploy %s: %s could not be asked for", self._candidate.deploy, path)
+                self._warnings[f"a check could not be made: {path}: {error}"] = None
+                continue
             if not answer.is_good and await self._fails_before(path):
                 answer = msgspec.structs.replace(answer, fails_before=True)
                 self._warnings[f"a check fails, as it does in the release before: {answer.why}"] = None

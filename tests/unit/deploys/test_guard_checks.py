@@ -8,6 +8,9 @@ from dataclasses import replace
 import pytest
 
 from pawl.deploys import observing, precedents
+from pawl.deploys.board import Board
+from pawl.deploys.guard import Guard
+from pawl.engines.base import Asked, Candidate
 from pawl.engines.fake import Blueprint
 from pawl.ledger.events import RestoredWatched
 from pawl.ledger.records import DeployView
@@ -112,6 +115,53 @@ def test_a_change_that_somebody_keeps_is_kept_whatever_its_checks_say() -> None:
         rig.at("switched: ended", lambda: guard.keep(deploy, by="ada"))
         await rig.settle()
         assert rig.view(deploy).outcome is Outcome.KEPT
+
+    asyncio.run(scene())
+
+
+def test_a_deploy_that_waits_cuts_the_watch_short_only_once_the_checks_have_answered() -> None:
+    async def scene() -> None:
+        rig, traffic = guarded()
+        board = Board()
+        rig.use(Guard(rig.ledger, rig.engine, traffic, board, look_every_s=0.01))
+        await rig.deploy("r1", CHECKED)
+        check, may_answer = rig.engine.check, asyncio.Event()
+
+        async def slow(candidate: Candidate, path: str) -> Asked | None:
+            await may_answer.wait()
+            return await check(candidate, path)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rig.engine, "check", slow)
+            deploy = rig.ask("r2", BROKEN)
+            rig.ask("r3", CHECKED)
+            async with asyncio.timeout(20):
+                while not (seen := board.latest(deploy)) or seen[1].verdict != "keep":
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert rig.view(deploy).outcome is None
+            may_answer.set()
+            traffic.is_idle = True
+            await rig.settle()
+        assert rig.view(deploy).outcome is Outcome.ROLLED_BACK
+
+    asyncio.run(scene())
+
+
+def test_a_check_that_cannot_be_made_is_said_and_takes_nothing_back() -> None:
+    async def scene() -> None:
+        rig, traffic = guarded()
+        traffic.is_idle = True
+        await rig.deploy("r1", CHECKED)
+
+        async def fail(candidate: Candidate, path: str) -> Asked | None:
+            raise RuntimeError("no such thing")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rig.engine, "check", fail)
+            view = await rig.deploy("r2", CHECKED)
+        assert view.outcome is Outcome.KEPT
+        assert verdict(rig, view).observation.warnings == (f"a check could not be made: {PATH}: no such thing",)
 
     asyncio.run(scene())
 

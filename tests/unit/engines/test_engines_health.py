@@ -128,6 +128,7 @@ BODIES = {
     "chunks with extensions": "4;a=b\r\nis w\r\n03\r\nell\r\n0\r\n\r\n",
     "a text that looks like a size": "c\r\ncafe\nis well\r\n0\r\n\r\n",
     "broken off after the content": "7\r\nis well\r\n5\r\n",
+    "one chunk longer than what is looked at, on one line": f"30d40\r\nis well{'x' * 199_993}\r\n0\r\n\r\n",
 }
 
 
@@ -177,6 +178,11 @@ BREAKING = {
     "never answers": (never, rule(timeout_s=0.05), "no answer within 0.05 s"),
     "resets": (reset, QUICK, "the connection broke before an answer"),
     "closes without a word": (says(""), QUICK, "the connection broke before an answer"),
+    "has a chunk whose size has no end": (
+        says(CHUNKED.format(status=200) + "1" * 200_000),
+        QUICK,
+        "the connection broke",
+    ),
     "has a head without end": (says("x" * 200_000), QUICK, "the connection broke before an answer"),
     "stops within its body": (says("HTTP/1.1 500 X\r\nContent-Length: 9\r\n\r\nhalf"), QUICK, "HTTP 500"),
 }

@@ -92,7 +92,7 @@ async def _probe(dial: str, health: Health, host: str, *, is_https: bool) -> Pro
         await writer.drain()
         head, body = await _answer(reader)
         return _judge(head, body, health)
-    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError) as error:  # a line without end
         return Probe(False, True, f"the connection broke before an answer ({error})")
     finally:
         writer.close()
@@ -123,7 +123,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[str, bytes]:
 async def _chunked(reader: asyncio.StreamReader) -> bytes:
     """The body that comes in chunks, as far as it is looked at; one that breaks off is what has come of it."""
     body = b""
-    while len(body) < _LONGEST_BODY:
+    while True:
         row = (await reader.readline()).partition(b";")[0].strip()
         try:
             size = int(row, 16)
@@ -131,7 +131,9 @@ async def _chunked(reader: asyncio.StreamReader) -> bytes:
             break
         if size <= 0:
             break
-        body += await reader.readexactly(min(size, _LONGEST_BODY))
+        body += await reader.readexactly(min(size, _LONGEST_BODY - len(body)))
+        if len(body) == _LONGEST_BODY:
+            break
         await reader.readline()
     return body
 
