@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.support import HELLO
 
 COMMIT = Commit("a" * 40, "One", "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
 WEB = "python3 app.py --socket $SOCKET"
+# What is left with a mark is killed: other runners have theirs.
+MARK = f"rig-{secrets.token_hex(4)}"
 
 
 class Witness:
@@ -69,7 +72,7 @@ class Rig:
     def begin(self) -> None:
         """A new pawld stands there; it has adopted nothing yet."""
         self.plans = Plans(self.home, Environments(self.home.envs, self.home.cache))
-        self.supervisor = Supervisor(self.home, self.plans, mark="rig", route=self._route, share=self._share)
+        self.supervisor = Supervisor(self.home, self.plans, mark=MARK, route=self._route, share=self._share)
         self.keeper = Keeper(self.home, self.supervisor, self.witness)
 
     def _route(self, _app: str, addresses: Sequence[str]) -> None:

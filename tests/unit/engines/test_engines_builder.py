@@ -21,7 +21,7 @@ from pawl.errors import StageFailed
 from pawl.home import Home
 from pawl.settings.versions import Settings, SettingsFolder
 from pawl.source.store import Store
-from tests.unit.engines.engines_rig import COMMIT, until
+from tests.unit.engines.engines_rig import COMMIT, MARK, until
 
 CANDIDATE = Candidate(app="hello", deploy="d1", release="r1", settings=1)
 
@@ -45,7 +45,7 @@ class Rig:
         """A new pawld."""
         environments = Environments(self.home.envs, self.home.cache)
         self.plans = Plans(self.home, environments)
-        self.builder = Builder(self.home, Store(self.home.store), self.plans, environments, mark="rig")
+        self.builder = Builder(self.home, Store(self.home.store), self.plans, environments, mark=MARK)
 
     async def run(self, index: int = 0, candidate: Candidate = CANDIDATE) -> int:
         return await self.builder.run_task(self.plans.plan("hello", "r1", 1), candidate, index)
@@ -60,7 +60,7 @@ def play(rig: Rig, scene: Callable[[Rig], Coroutine[object, object, None]]) -> N
     async def within_time() -> None:
         async with asyncio.timeout(30):
             await scene(rig)
-            await until(lambda: not proc.marked("PAWL_MARK", "rig:"))
+            await until(lambda: not proc.marked("PAWL_MARK", f"{MARK}:"))
             for _ in range(3):  # the exits are noticed before the loop is gone
                 await asyncio.sleep(0)
 
@@ -113,7 +113,7 @@ def test_a_task_whose_process_has_begun_but_has_not_said_so_is_not_begun_again(p
     """Its pawld was killed in the moment between."""
 
     async def scene(rig: Rig) -> None:
-        environ = {**os.environ, "PAWL_MARK": "rig:task:d1-0:"}
+        environ = {**os.environ, "PAWL_MARK": f"{MARK}:task:d1-0:"}
         status = rig.home.path / "tasks" / "d1-0.status"
         status.parent.mkdir()
         with subprocess.Popen(["/bin/sh", "-c", f"sleep 0.1; echo 0 > {status}"], env=environ):  # noqa: ASYNC220
@@ -142,7 +142,7 @@ def test_a_task_that_takes_too_long_is_killed_with_its_children(place: Path) -> 
     async def scene(rig: Rig) -> None:
         with pytest.raises(StageFailed, match="was killed by SIGKILL"):
             await rig.run()
-        await until(lambda: not proc.marked("PAWL_MARK", "rig:task:"))
+        await until(lambda: not proc.marked("PAWL_MARK", f"{MARK}:task:"))
 
     play(Rig(place, "sleep 60 & sleep 60", timeout_s=1), scene)
 
@@ -189,7 +189,8 @@ def test_installs_and_tests_of_an_earlier_pawld_are_killed_and_its_tasks_are_not
         running = {
             what: subprocess.Popen(["sleep", "60"], env={"PAWL_MARK": f"{mark}:"})  # noqa: ASYNC220
             for what, mark in (
-                ("build", "rig:build:r1"), ("test", "rig:test:r1"), ("task", "rig:task:d1-0"), ("other", "no:test:r1"),
+                ("build", f"{MARK}:build:r1"), ("test", f"{MARK}:test:r1"), ("task", f"{MARK}:task:d1-0"),
+                ("other", "no:test:r1"),
             )
         }  # fmt: skip
         try:

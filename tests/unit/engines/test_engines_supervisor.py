@@ -18,7 +18,7 @@ from pawl.engines.process.instance import State
 from pawl.engines.process.records import Record, Records, Role
 from pawl.errors import StageFailed
 from tests.support import is_running
-from tests.unit.engines.engines_rig import WEB, Rig, play, until
+from tests.unit.engines.engines_rig import MARK, WEB, Rig, play, until
 
 SLEEP = {"web": WEB, "worker": "sleep 60"}
 
@@ -299,7 +299,7 @@ def test_what_was_started_but_not_written_down_is_killed_and_its_socket_removed(
 
 def test_the_instances_of_another_home_are_left_alone(place: Path) -> None:
     async def scene(rig: Rig) -> None:
-        environ = {**os.environ, "PAWL_MARK": "rig2:instance:abc"}
+        environ = {**os.environ, "PAWL_MARK": f"{MARK}2:instance:abc"}
         log = place / "other.log"
         other = Handle.spawn(["sleep", "60"], cwd=place, env=environ, log=log, on_exit=lambda: None)
         rig.supervisor.adopt()
@@ -330,7 +330,7 @@ def test_no_instance_is_left_behind_by_these_tests(place: Path) -> None:
     async def scene(rig: Rig) -> None:
         instance = await rig.healthy()
         await rig.supervisor.end_all()
-        assert proc.marked("PAWL_MARK", f"rig:instance:{instance.record.id}") == {}
+        assert proc.marked("PAWL_MARK", f"{MARK}:instance:{instance.record.id}") == {}
         await asyncio.sleep(0)
 
     play(hello(place), scene)
