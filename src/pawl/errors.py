@@ -16,6 +16,15 @@ Foreign exceptions are translated where they enter and chained with ``from``.
 from __future__ import annotations
 
 
+def encodable(text: str) -> str:
+    """The text with ``?`` for what UTF-8 cannot hold: file names and names of people may be bytes of any kind.
+
+    >>> encodable("caf\udce9, café")
+    'caf?, café'
+    """
+    return text.encode("utf-8", "replace").decode()
+
+
 class PawlError(Exception):
     """What happened, why, and what to do next: one line each; the last two may be empty.
 
@@ -25,11 +34,8 @@ class PawlError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, why: str = "", next_step: str = "", detail: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.why = why
-        self.next_step = next_step
-        self.detail = detail
+        self.what, self.why, self.next_step, self.detail = map(encodable, (what, why, next_step, detail))
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         lines = [self.what, self.why, self.next_step]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from pawl.client.api import Client
+from pawl.errors import encodable
 from pawl.home import Home
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -31,4 +32,4 @@ def json_option(command: Command) -> Command:
 
 def asked_by() -> str:
     """Who runs this command: the login name."""
-    return os.environ.get("SUDO_USER") or os.environ.get("USER") or os.environ.get("LOGNAME") or ""
+    return encodable(os.environ.get("SUDO_USER") or os.environ.get("USER") or os.environ.get("LOGNAME") or "")

@@ -34,12 +34,16 @@ def set_(app: str, *, names: tuple[str, ...], no_restart: bool, as_json: bool) -
                 why="a command line can be read by other users and is kept in the shell's history",
                 next_step=f"pawl secrets set {app} {name.partition('=')[0]}   (then type or pipe the value)",
             )
-    values = _prompted(names) if sys.stdin.isatty() else _piped(names, sys.stdin.read())
+    values = _prompted(names) if sys.stdin.isatty() else _piped(names, _stdin())
     return settings.change("secrets", app, body={"set": values, "restart": not no_restart}, as_json=as_json)
 
 
 def _prompted(names: tuple[str, ...]) -> dict[str, str]:
     return {name: click.prompt(name, hide_input=True, err=True) for name in names}
+
+
+def _stdin() -> str:
+    return sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
 
 
 def _piped(names: tuple[str, ...], text: str) -> dict[str, str]:

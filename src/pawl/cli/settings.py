@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from pawl.cli import options, output, progress
+from pawl.errors import UsageError, encodable
 
 
 def change(what: str, app: str, *, body: dict[str, Any], as_json: bool) -> int:
-    """Send a change of settings; follows the restart it causes."""
+    """Send a change of settings; follows the restart it causes.
+
+    Raises:
+        UsageError: a value is no text.
+    """
+    for name, value in body.get("set", {}).items():
+        if value != encodable(value):
+            raise UsageError(f"the value of {name} is not UTF-8", next_step="write it as text, for example with base64")
     client = options.client()
     answer = client.post("apps", app, what, body={**body, "asked_by": options.asked_by()})
     if answer["deploy"]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pawl.errors import PawlError, UsageError
+from pawl.errors import PawlError, UsageError, encodable
 
 # A git hook has these set for its own repository, and git believes them more than the folder it runs in.
 _OF_ANOTHER_REPOSITORY = frozenset({
@@ -130,7 +130,7 @@ def push(sha: str, store: Path, *, cwd: Path, env: Mapping[str, str] | None = No
 def author(path: Path) -> str:
     """Who asks: the user's name as git has it, else the login name."""
     done = _git(["config", "user.name"], path)
-    return done.stdout.strip() or os.environ.get("USER", "")
+    return encodable(done.stdout.strip() or os.environ.get("USER", ""))
 
 
 def _git(arguments: list[str], cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

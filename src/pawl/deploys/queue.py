@@ -217,7 +217,7 @@ class Deploys:
         while deploy := next((item for item in self._ledger.unfinished() if item.app == app), None):
             try:
                 outcome = await self._story(deploy).run()
-            except (PawlError, OSError):
+            except Exception:  # whatever it is, the app's next deploys wait for this one
                 log.exception("deploy %s could not be written down; it is taken up again later", deploy.id)
                 await asyncio.sleep(self._retry_s)
                 continue

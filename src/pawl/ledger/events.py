@@ -8,10 +8,11 @@ migration. Values that must stay secret are never part of an event.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
+from pawl.errors import encodable
 from pawl.ledger.observations import Observation
 from pawl.model import Commit, DeployKind, Live, Outcome, Stage
 
@@ -331,13 +332,27 @@ def kind_of(event: Event | type[Event]) -> str:
 
 
 def stored_form(event: Event) -> tuple[Event, str]:
-    """The event as it will be read back, and its JSON with the kind inside.
+    """The event as it will be read back, and its JSON with the kind inside; with ``?`` for what UTF-8 cannot hold.
 
     Raises:
         ValueError: a field does not have the type it is declared with, so that it could not be read back.
     """
-    data = msgspec.json.encode(event)
+    try:
+        data = msgspec.json.encode(event)
+    except UnicodeEncodeError:
+        data = msgspec.json.encode(_encodable(msgspec.to_builtins(event)))
     return decoded(data), data.decode()
+
+
+def _encodable(value: Any) -> Any:
+    match value:
+        case str():
+            return encodable(value)
+        case dict():
+            return {name: _encodable(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_encodable(one) for one in value]
+    return value
 
 
 def decoded(data: bytes | str) -> Event:

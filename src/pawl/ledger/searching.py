@@ -22,6 +22,7 @@ LOOKED_THROUGH = 20_000
 """How many places of the ledger one question for words goes through."""
 
 _AT_A_TIME = 500
+_HINTS, _LONGEST_HINT = 20, 200
 _PLAIN = re.compile(r"[\x20-\x7e]+")
 _SEARCHED = ("data", "app", "deploy")
 _SIGN = "'!'"
@@ -161,7 +162,7 @@ def _with_words(db: Database, wanted: Wanted, floor: int, top: int, limit: int) 
     """The same with the words: the database leaves out what cannot match, the rest is looked at here."""
     words = wanted.words
     hints, values = "", list[object]()
-    for word in words:
+    for word in words[:_HINTS]:  # a database refuses a question that is too complex; no answer depends on the hints
         if pattern := _pattern(word):
             hints += f" AND ({' OR '.join(f'lower({name}) LIKE ? ESCAPE {_SIGN}' for name in _SEARCHED)})"
             values += [pattern] * len(_SEARCHED)
@@ -187,5 +188,5 @@ def _pattern(word: str) -> str:
     ('%50!%%', '%stra%', '')
     """
     parts = [part for run in _PLAIN.findall(word) for part in re.split(r'["\\\\]', run)]
-    longest = max(parts, key=len, default="")
+    longest = max(parts, key=len, default="")[:_LONGEST_HINT]
     return f"%{re.sub('([%_!])', '!' + chr(92) + '1', longest)}%" if longest else ""
