@@ -7,6 +7,7 @@ The daemon has neither a bridge nor firewall rules, so builds and containers use
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,7 +36,7 @@ class Docker:
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         """One command of ``docker``: its status and everything it said, in stdout."""
-        return subprocess.run(
+        done = subprocess.run(
             [self.command, "--host", f"unix://{self.socket}", *map(str, words)],
             # The builder that the daemon itself has: the other one is a plugin, which Debian packages by itself.
             env={**os.environ, "DOCKER_BUILDKIT": "0"},
@@ -43,6 +44,8 @@ class Docker:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        done.stdout = re.sub(r"\x1b\[\d*m", "", done.stdout)  # it paints each piece of stderr red
+        return done
 
     def ok(self, *words: str | Path) -> str:
         """One command that must succeed; what it said."""
