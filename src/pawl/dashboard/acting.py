@@ -22,8 +22,10 @@ def offered(visit: Visit, deploy: DeployView) -> list[str]:
         return []
     is_live = view.live.deploy == deploy.id
     is_canary = deploy.status == "canary"
+    others = (one for one in visit.place.ledger.unfinished() if one.app == deploy.app)
     actions = []
-    if is_canary or (is_live and view.previous):
+    # While there is a canary, to go back is to withdraw it: what is live is not what would go.
+    if is_canary or (is_live and view.previous and not any(one.status == "canary" for one in others)):
         actions.append(ROLL_BACK)
     if deploy.outcome is None and visit.place.latest(deploy.id) is not None:
         actions.append(KEEP)
@@ -73,6 +75,6 @@ def _refuse_what_is_not_offered(visit: Visit, deploy: DeployView, action: str) -
         raise UsageError(f"deploy {deploy.id} is not being watched", why="there is nothing to decide about it any more")
     raise UsageError(
         f"deploy {deploy.id} cannot be rolled back",
-        why="it is not what is live, or nothing was live before it",
+        why="it is not what is live, nothing was live before it, or a canary serves beside it and is to go first",
         next_step=f"see: pawl rollback {deploy.app} --help",
     )  # fmt: skip

@@ -22,6 +22,8 @@ MOST_WAITING = 8
 HEARTBEAT_S = 20.0
 _PAUSE_S = 0.4
 _RETRY_MS = 2000
+STALE, FRESH = b"event: stale\ndata:\n\n", b"event: fresh\ndata:\n\n"
+"""What is shown is not what is: it cannot be rendered; and it is again."""
 
 Fragments = Mapping[str, str]
 Render = Callable[[], Awaitable[Fragments]]
@@ -66,6 +68,7 @@ class _Topic:
         self.subscribers: set[Subscriber] = set()
         self.woken = asyncio.Event()
         self.last: dict[str, str] = {}
+        self.is_stale = False
         self.task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -73,16 +76,25 @@ class _Topic:
             self.woken.clear()
             try:
                 self._send(dict(await self.render()))
+                self._tell(is_stale=False)
             except LookupError:
                 for subscriber in list(self.subscribers):
                     subscriber.end()
                 return
             except Exception:
-                log.exception("a live page cannot be rendered")
+                if not self.is_stale:
+                    log.exception("a live page cannot be rendered; it is tried again, and not told again")
+                self._tell(is_stale=True)
             await asyncio.sleep(_PAUSE_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.every_s):
                     await self.woken.wait()
+
+    def _tell(self, *, is_stale: bool) -> None:
+        if is_stale != self.is_stale:
+            self.is_stale = is_stale
+            for subscriber in list(self.subscribers):
+                subscriber.put(STALE if is_stale else FRESH)
 
     def _send(self, fragments: dict[str, str]) -> None:
         changed = {name: text for name, text in fragments.items() if self.last.get(name) != text}
@@ -111,6 +123,8 @@ class Hub:
             topic = self._topics[key] = _Topic(render, every_s)
         if topic.last:
             subscriber.put(encoded(topic.last))
+        if topic.is_stale:
+            subscriber.put(STALE)
         topic.subscribers.add(subscriber)
         if topic.task is None or topic.task.done():
             topic.task = asyncio.ensure_future(topic.run())

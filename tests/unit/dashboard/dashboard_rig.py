@@ -174,6 +174,19 @@ class Rig:
             browser.post(f"/open/{self.sessions.link('/')}")
         return browser
 
+    def queued(self, title: str, *events: Any) -> str:
+        """Have the ledger say that a commit of the shop is on its way, and these of it; its id."""
+        ledger = self.place.ledger
+        deploy, view = ledger.next_deploy_id(), ledger.app("shop")
+        commit = Commit(deploy.ljust(40, "0"), title, "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
+        queued = DeployQueued(
+            deploy_kind=DeployKind.DEPLOY, release=commit.sha[:12], commit=commit, commits=(commit,), settings=0,
+            asked_by="ada", from_live=view.live if view else None,
+        )  # fmt: skip
+        for event in (queued, *events):
+            ledger.append(event, app="shop", deploy=deploy)
+        return deploy
+
     def deployed(
         self, app: str = "shop", title: str = "Quicker feeds", *, release: str = "",
         outcome: Outcome | None = Outcome.KEPT, author: str = "Ada",

@@ -159,21 +159,28 @@ def test_a_page_that_cannot_be_rendered_is_tried_again(caplog: pytest.LogCapture
     class Broken(Page):
         async def render(self) -> dict[str, str]:
             fragments = await super().render()
-            if self.rendered == 1:
+            if self.rendered <= 2:
                 raise RuntimeError("the store is locked")
             return fragments
 
     async def scene() -> None:
         hub, page = Hub(), Broken()
         one = follow(hub, page)
-        await until(lambda: page.rendered == 1)
+        await until(lambda: b"event: stale" in one.sent)
+        late = follow(hub, page)
+        await until(lambda: b"event: stale" in late.sent)
         hub.wake("home")
-        await until(lambda: one.fragments)
+        await until(lambda: page.rendered == 2)
+        hub.wake("home")
+        await until(lambda: one.fragments and b"event: fresh" in one.sent and b"event: fresh" in late.sent)
+        assert one.sent.count(b"event: stale") == 1
+        late.leaves.set()
+        await late.task
         one.leaves.set()
         await one.task
 
     asyncio.run(scene())
-    assert "the store is locked" in caplog.text
+    assert caplog.text.count("cannot be rendered") == 1
 
 
 def test_a_subscriber_that_ended_takes_nothing_more() -> None:
@@ -205,7 +212,8 @@ def test_an_event_of_the_ledger_moves_the_pages_that_show_it(place: Path) -> Non
         await until(lambda: any("The next" in text for sent in home.fragments for text in sent.values()))
         await until(lambda: any("The next" in text for sent in app.fragments for text in sent.values()))
         assert "<b>The next" not in json.dumps(home.fragments + app.fragments)
-        assert set(one.fragments[0]) == {f"part-{name}" for name in ("state", "actions", "stages", "seen", "after")}
+        parts = ("state", "actions", "change", "stages", "seen", "after", "logs")
+        assert set(one.fragments[0]) == {f"part-{name}" for name in parts}
         rig.dashboard.revoke()  # which ends the streams too
         await asyncio.wait_for(asyncio.gather(*(follower.task for follower in followers)), 20)
 

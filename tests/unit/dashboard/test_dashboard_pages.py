@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
@@ -11,9 +12,18 @@ import pytest
 
 from pawl.dashboard.pages import stories
 from pawl.dashboard.pages.ledger import KINDS
-from pawl.ledger.events import Event, IncidentClosed, IncidentOpened, Note, VerdictReached, kind_of
+from pawl.ledger.events import (
+    Event,
+    IncidentClosed,
+    IncidentOpened,
+    Note,
+    StageBegan,
+    Switched,
+    VerdictReached,
+    kind_of,
+)
 from pawl.ledger.observations import CheckAnswer, ExpectationAnswer, Figures, Observation, PathPoint
-from pawl.model import Outcome
+from pawl.model import Outcome, Stage
 from tests.ledger_rig import Team
 from tests.unit.dashboard.dashboard_rig import Rig
 
@@ -126,6 +136,19 @@ def test_only_what_is_live_can_be_rolled_back_and_it_is_asked_for_once_more(rig:
     assert refused.status == 409
     assert "cannot be rolled back" in refused.text
     assert rig.place.asked == [("roll back", "shop", "dashboard")]
+
+
+def test_while_there_is_a_canary_it_is_what_goes_and_what_is_live_is_not_offered(rig: Rig) -> None:
+    rig.deployed()
+    live = rig.deployed(title="The second")
+    canary = rig.queued("The third", StageBegan(stage=Stage.CANARY))
+    browser = rig.browser()
+    assert "roll-back" not in browser.get(f"/deploys/{live}").text
+    refused = browser.post(f"/deploys/{live}/roll-back")
+    assert refused.status == 409
+    assert "a canary serves beside it" in refused.text
+    assert rig.place.asked == []
+    assert browser.post(f"/deploys/{canary}/roll-back").status == 303
 
 
 def test_only_what_is_under_watch_can_be_kept_and_it_is_asked_for_once_more(rig: Rig) -> None:
@@ -252,6 +275,23 @@ def test_how_the_evidence_ran_is_drawn_with_what_takes_the_change_back(rig: Rig)
     assert 'id="evidence-over-time"' in text
     assert "takes the change back" in text
     assert "<data>138 %</data>" in text  # 5.5 of 4
+
+
+def test_with_a_canary_the_evidence_is_drawn_from_when_that_began(rig: Rig) -> None:
+    rig.deployed()
+    deploy = rig.queued("The next", StageBegan(stage=Stage.CANARY))
+    began = rig.clock.now
+    rig.clock.now += 600
+    switched = Switched(release=deploy.ljust(12, "0"), settings=0, commit=deploy.ljust(40, "0"))
+    for event in (switched, StageBegan(stage=Stage.OBSERVED)):
+        rig.place.ledger.append(event, app="shop", deploy=deploy)
+    rig.clock.now += 60
+    path = tuple(PathPoint(elapsed_s=float(at), log_e=0.1, requests=at) for at in range(0, 660, 60))
+    rig.place.ledger.append(VerdictReached(observation=seen(path=path), acts=False), app="shop", deploy=deploy)
+    text = rig.browser().get(f"/deploys/{deploy}").text
+    first = re.search(r"<th scope=row>([^<]+)", text.split('id="evidence-over-time"')[1])
+    assert first is not None
+    assert first[1] == f"{datetime.fromtimestamp(began).astimezone():%-d %b %H:%M:%S}"
 
 
 def test_what_came_of_the_checks_is_shown(rig: Rig) -> None:

@@ -34,11 +34,11 @@ async def by_route(visit: Visit, deploy: DeployView, seen: Observation | None) -
     """
     old = seen.baseline_releases[0] if seen and seen.baseline_releases else None
     old = old or (deploy.from_live.release if deploy.from_live else None)
-    serves_since = _serves_since(deploy)
-    if serves_since is None or old is None or old == deploy.release:
+    began = serves_since(deploy)
+    if began is None or old is None or old == deploy.release:
         return []
-    began = unix(serves_since)
-    until = min(visit.clock.now, began + max(seen.elapsed_s if seen else 0.0, _WATCH_S))
+    watched_since = unix(deploy.switched_at) if deploy.switched_at else began
+    until = min(visit.clock.now, watched_since + max(seen.elapsed_s if seen else 0.0, _WATCH_S))
     if deploy.ended_at is not None:
         until = min(until, max(unix(deploy.ended_at), began + 5))
     worse = {one.route: one.what for one in seen.routes} if seen else {}
@@ -59,7 +59,8 @@ async def by_route(visit: Visit, deploy: DeployView, seen: Observation | None) -
     return rows[:_MOST_ROUTES]
 
 
-def _serves_since(deploy: DeployView) -> str | None:
-    """When the first request may have gone to the candidate."""
+def serves_since(deploy: DeployView) -> float | None:
+    """When the first request may have gone to the candidate, in Unix time; None if none has."""
     canary = next((one.began_at for one in deploy.stages if one.stage is Stage.CANARY), None)
-    return canary or deploy.switched_at
+    began = canary or deploy.switched_at
+    return unix(began) if began else None

@@ -21,6 +21,7 @@ from pawl.ledger.records import DeployView, IncidentView, Recorded
 from pawl.model import Stage
 
 _LOG_BEFORE_S, _LOG_AFTER_S, _LOG_MOST = 15.0, 45.0, 300
+_LOG_GRACE_S = 15.0
 _AFTER_KINDS = {"switched_back", "note", "instance_crashed", "crash_loop", "memory_exceeded"}
 _AFTER_MOST = 50
 
@@ -70,7 +71,7 @@ async def values(visit: Visit, deploy: DeployView) -> dict[str, Any]:
         "deploy": deploy,
         "incidents": _incidents(visit, deploy),
         "lessons": [(one.at, one.event) for one in events if isinstance(one.event, Learned)],
-        "evidence": _evidence(visit, seen),
+        "evidence": _evidence(visit, deploy, seen),
         "title": title_of(deploy),
         "tone": tone_of(deploy),
         "waterfall": waterfall(deploy, now=visit.clock.now),
@@ -87,9 +88,15 @@ async def values(visit: Visit, deploy: DeployView) -> dict[str, Any]:
 
 def fragments(visit: Visit, shown: dict[str, Any]) -> dict[str, str]:
     """The parts of the page that move, by the id they have in it."""
-    return {
+    deploy: DeployView = shown["deploy"]
+    at = deploy.switched_at or deploy.ended_at
+    moving = {}
+    if at is None or visit.clock.now < unix(at) + _LOG_AFTER_S + _LOG_GRACE_S:
+        moving["part-logs"] = visit.text("parts/logs.html", {**shown, "logs": logs(visit, deploy)})
+    return moving | {
         "part-state": visit.text("parts/deploy_state.html", shown),
         "part-actions": visit.text("parts/deploy_actions.html", shown),
+        "part-change": visit.text("parts/change.html", shown),
         "part-stages": visit.text("parts/stages.html", shown),
         "part-seen": visit.text("parts/seen.html", shown),
         "part-after": visit.text("parts/after.html", shown),
@@ -119,12 +126,13 @@ def _seen(visit: Visit, deploy: DeployView, events: Sequence[Recorded]) -> Seen 
     return None
 
 
-def _evidence(visit: Visit, seen: Seen | None) -> Markup:
+def _evidence(visit: Visit, deploy: DeployView, seen: Seen | None) -> Markup:
     """How the evidence ran, drawn."""
-    if seen is None:
+    began = beside.serves_since(deploy)
+    if seen is None or began is None:
         return Markup("")
     found = evidence.chart(
-        seen.observation.path, began=unix(seen.at) - seen.observation.elapsed_s,
+        seen.observation.path, began=began,
         duration_s=seen.observation.duration_s, log_threshold=seen.observation.log_threshold,
     )  # fmt: skip
     if found is None:

@@ -105,6 +105,8 @@
       if (JSON.parse(event.data).build !== root.dataset.build) location.reload();
       else showState("live", "live");
     });
+    stream.addEventListener("stale", () => showState("lost", "not live, trying again"));
+    stream.addEventListener("fresh", () => showState("live", "live"));
     stream.onmessage = (event) => {
       for (const [id, html] of Object.entries(JSON.parse(event.data).fragments)) put(id, html);
     };
