@@ -164,6 +164,12 @@ def test_the_frequency_is_of_the_days_that_have_passed(story: History) -> None:
     assert (often.days_a_week, often.weeks) == (None, 0)
 
 
+def test_of_a_first_day_that_has_just_begun_no_hundred_a_day_are_made(story: History) -> None:
+    story.kept(-12 * 60 + 5)  # the story begins at noon
+    often = story.report(days=20, until=-12 * 60 + 17).now.frequency
+    assert (often.deploys, often.per_day) == (1, 1.0)
+
+
 def test_the_days_with_a_deploy_are_counted_over_whole_weeks(story: History) -> None:
     for day in (0, 3, 7, 8, 9, 9, 15):  # the weeks before day 16 ends: days 3 to 9, and 10 to 16
         story.kept(day * 1440)

@@ -120,7 +120,7 @@ def _report(app: str | None, seen: Mapping[str, Span], unread: tuple[str, ...], 
     begun = date.fromisoformat(first_day) if first_day else None
     if begun is not None and first < begun <= last:
         first = begun
-    period = Period(first, last, _passed_d(first, until))
+    period = Period(first, last, max(1.0, _passed_d(first, until)))  # of a day that has just begun nobody can say much
     present = _of(days, know, period)
     previous = Period(earlier, first - timedelta(days=1), float(span_d))
     before = _of(days, know, previous) if begun is not None and begun <= earlier else None
