@@ -11,7 +11,7 @@ from time import monotonic, time
 import pytest
 
 from pawl.demo.load import Answer
-from tests.e2e.watch_rig import RATE, Scenes, Shop, Watched, playing, unix
+from tests.e2e.watch_rig import CALM, MANY, RATE, Scenes, Shop, Watched, playing, unix
 from tests.support import Pawl, eventually
 
 STEPS = "duration_s = 30\ncanary = [25, 50]\ncanary_step_s = 15"
@@ -34,7 +34,7 @@ class Played:
 
 
 def play(shop: Shop, **faults: object) -> Played:
-    with shop.load() as tally:
+    with shop.load(connections=MANY) as tally:
         shop.change("A change", **faults)
         since = shop.pawl.status(shop.name)["live"]["since"]
         watched = shop.deploy()
@@ -43,7 +43,7 @@ def play(shop: Shop, **faults: object) -> Played:
 
 
 def good(pawl: Pawl, folder: Path) -> Played:
-    return play(Shop.opened(pawl, folder, "good", observe=STEPS))
+    return play(Shop.opened(pawl, folder, "good", observe=STEPS, faults=CALM), **CALM)
 
 
 def bad(pawl: Pawl, folder: Path) -> Played:
@@ -52,9 +52,10 @@ def bad(pawl: Pawl, folder: Path) -> Played:
 
 def both_fail(pawl: Pawl, folder: Path) -> Watched:
     """What both releases stand on goes away while they serve side by side."""
-    shop = Shop.opened(pawl, folder, "both", observe="duration_s = 20\ncanary = [50]\ncanary_step_s = 30")
-    with shop.load():
-        shop.change("Change nothing")
+    steps = "duration_s = 20\ncanary = [50]\ncanary_step_s = 30"
+    shop = Shop.opened(pawl, folder, "both", observe=steps, faults=CALM)
+    with shop.load(connections=MANY):
+        shop.change("Change nothing", **CALM)
         before = shop.live()
         deploying = pawl.spawn("deploy", shop.repo.path, "--json")
         eventually(lambda: {shop.good, shop.head()} <= shop.serving(), within_s=60)

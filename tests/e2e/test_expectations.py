@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.watch_rig import Scenes, Shop, Watched, playing
+from tests.e2e.watch_rig import CALM, MANY, Scenes, Shop, Watched, playing
 from tests.support import Pawl
 
 SAID = """Say what it will do
@@ -35,9 +35,9 @@ def told(watched: Watched) -> dict[str, str]:
 
 
 def answered(pawl: Pawl, folder: Path) -> tuple[Watched, str]:
-    shop = Shop.opened(pawl, folder, "said", observe="duration_s = 30")
-    with shop.load():
-        shop.change(SAID)
+    shop = Shop.opened(pawl, folder, "said", observe="duration_s = 30", faults=CALM)
+    with shop.load(connections=MANY):
+        shop.change(SAID, **CALM)
         watched = shop.deploy("--expect", "mean(/items/3) < 5s", "--expect", "Expect: p99(*) < 1ms")
     return watched, shop.told(watched.deploy)
 
@@ -51,9 +51,9 @@ def required(pawl: Pawl, folder: Path) -> Watched:
 
 def required_and_met(pawl: Pawl, folder: Path) -> Watched:
     """Met, and nothing to tell about what nobody asks for: neither takes a change back."""
-    shop = Shop.opened(pawl, folder, "met", observe="duration_s = 20")
-    with shop.load():
-        shop.change("Promise what is kept\n\nRequire: p50(*) < 5s\nRequire: p95(/nothing) < 1s\n")
+    shop = Shop.opened(pawl, folder, "met", observe="duration_s = 20", faults=CALM)
+    with shop.load(connections=MANY):
+        shop.change("Promise what is kept\n\nRequire: p50(*) < 5s\nRequire: p95(/nothing) < 1s\n", **CALM)
         return shop.deploy()
 
 

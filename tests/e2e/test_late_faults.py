@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.watch_rig import Scenes, Shop, Watched, playing
+from tests.e2e.watch_rig import CALM, MANY, Scenes, Shop, Watched, playing
 from tests.support import Pawl, eventually
 
 ILL_AFTER_S = 8
@@ -19,25 +19,25 @@ WORKER = "[processes.worker]\ncommand = \"python -c 'import time; time.sleep(2)'
 
 
 def leaks(pawl: Pawl, folder: Path) -> Watched:
-    shop = Shop.opened(pawl, folder, "leaks", observe="duration_s = 90", web='memory = "90MB"')
-    with shop.load(rate=20, before_s=5):
-        shop.change("Forget nothing", leaks_mb_s=6)
+    shop = Shop.opened(pawl, folder, "leaks", observe="duration_s = 90", web='memory = "90MB"', faults=CALM)
+    with shop.load(rate=20, before_s=5, connections=MANY):
+        shop.change("Forget nothing", **CALM, leaks_mb_s=6)
         return shop.deploy()
 
 
 def leaks_unlimited(pawl: Pawl, folder: Path) -> Watched:
-    shop = Shop.opened(pawl, folder, "unlimited", observe="duration_s = 20")
-    with shop.load(rate=20, before_s=5):
-        shop.change("Forget nothing", leaks_mb_s=6)
+    shop = Shop.opened(pawl, folder, "unlimited", observe="duration_s = 20", faults=CALM)
+    with shop.load(rate=20, before_s=5, connections=MANY):
+        shop.change("Forget nothing", **CALM, leaks_mb_s=6)
         return shop.deploy()
 
 
 def worker_loops(pawl: Pawl, folder: Path) -> Watched:
     """A worker that dies every two seconds: no request notices."""
-    shop = Shop.opened(pawl, folder, "loops", observe="duration_s = 90")
-    with shop.load(rate=20, before_s=5):
+    shop = Shop.opened(pawl, folder, "loops", observe="duration_s = 90", faults=CALM)
+    with shop.load(rate=20, before_s=5, connections=MANY):
         shop.more = WORKER
-        shop.change("Add a worker")
+        shop.change("Add a worker", **CALM)
         return shop.deploy()
 
 
@@ -56,9 +56,9 @@ def gets_ill(pawl: Pawl, folder: Path) -> Watched:
 
 
 def late(pawl: Pawl, folder: Path) -> Watched:
-    shop = Shop.opened(pawl, folder, "late", observe="duration_s = 75")
-    with shop.load():
-        shop.change("Break later", errors=0.4, after_s=25)
+    shop = Shop.opened(pawl, folder, "late", observe="duration_s = 75", faults=CALM)
+    with shop.load(connections=MANY):
+        shop.change("Break later", **CALM, errors=0.4, after_s=25)
         return shop.deploy()
 
 

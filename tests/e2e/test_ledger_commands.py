@@ -115,6 +115,9 @@ def test_an_export_that_fails_leaves_no_file(idle_pawl: Pawl, place: Path) -> No
     assert done.returncode == 1
     assert "cannot be used" in error_lines(done.stderr)[0]
     assert not list(place.glob("none*"))
+    done = idle_pawl.run("ledger", "export", place)
+    assert done.returncode == 1
+    assert error_lines(done.stderr)[:2] == [f"error: {place} cannot be written", "  why: Is a directory"]
     done = idle_pawl.run("ledger", "export", place / "nowhere" / "x.jsonl")
     assert done.returncode == 1
     assert "cannot be written" in error_lines(done.stderr)[0]

@@ -93,6 +93,13 @@ def test_an_incident_goes_from_open_to_closed(app: App) -> None:
     opened = app.pawl.ok("incident", "open", app.name, "A disk\x1b[31m is full", "--external", "--began", "20m")
     incident = opened.split("incident ")[1].split()[0]
     assert "caused by no change" in opened
+    for words, what in (
+        (("open", app.name, "x" * 2001), "a title has up to 2000 characters"),
+        (("open", app.name, "Slow", "--began", "99999d"), "it began at no time that can be"),
+    ):
+        done = app.pawl.run("incident", *words)
+        assert done.returncode == 2
+        assert what in error_lines(done.stderr)[0]
     shown = app.pawl.ok("incident", "list", app.name)
     assert "open" in shown
     assert "elsewhere" in shown

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pawl.demo.load import Load, Tally
-from tests.e2e.watch_rig import Scenes, Shop, Watched, playing
+from tests.e2e.watch_rig import CALM, MANY, Scenes, Shop, Watched, playing
 from tests.support import Pawl, eventually, is_running
 
 
@@ -31,10 +31,9 @@ def errors_on_one_route(pawl: Pawl, folder: Path) -> Played:
 
 
 def slower(pawl: Pawl, folder: Path) -> Watched:
-    """Half a second is slow enough for the machine's own moods not to matter beside it."""
-    shop = Shop.opened(pawl, folder, "slower", observe="duration_s = 60", faults={"usual_s": 0.5})
-    with shop.load(rate=30, connections=40, before_s=25):
-        shop.change("Take longer", usual_s=0.5, slower=1.3)
+    shop = Shop.opened(pawl, folder, "slower", observe="duration_s = 60", faults=CALM)
+    with shop.load(rate=30, connections=MANY, before_s=25):
+        shop.change("Take longer", **CALM, slower=1.3)
         return shop.deploy()
 
 
@@ -47,11 +46,11 @@ def route_gone(pawl: Pawl, folder: Path) -> Watched:
 
 def scanned(pawl: Pawl, folder: Path) -> tuple[Watched, Tally]:
     """A change that is fine, and a scanner that comes with it and asks for what is not there."""
-    shop = Shop.opened(pawl, folder, "scanned")
+    shop = Shop.opened(pawl, folder, "scanned", faults=CALM)
     paths = [f"/wp-{number}.php" for number in range(150)]
-    scanner = Load(f"http://scanned.localhost:{pawl.port}/", rate=20, connections=8, paths=paths)
-    with shop.load():
-        shop.change("Change nothing")
+    scanner = Load(f"http://scanned.localhost:{pawl.port}/", rate=20, connections=20, paths=paths)
+    with shop.load(connections=MANY):
+        shop.change("Change nothing", **CALM)
         before = shop.live()
         deploying = shop.begin()
         scanner.start()

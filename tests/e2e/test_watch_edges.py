@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.watch_rig import Scenes, Shop, Watched, playing
+from tests.e2e.watch_rig import CALM, MANY, Scenes, Shop, Watched, playing
 from tests.support import Pawl, eventually
 
 LONG = "duration_s = 120"  # so that what ends at once is told from what was watched
@@ -42,11 +42,11 @@ def log_gone(pawl: Pawl, folder: Path) -> tuple[Watched, list[float], Watched]:
 
     With when the first change answered, in Unix time.
     """
-    shop = Shop.opened(pawl, folder, "rotated", observe="duration_s = 25")
+    shop = Shop.opened(pawl, folder, "rotated", observe="duration_s = 25", faults=CALM)
     log = pawl.home.log / "access.log"
     renamed = log.with_name("access.log.1")
-    with shop.load() as tally:
-        shop.change("Change nothing")
+    with shop.load(connections=MANY) as tally:
+        shop.change("Change nothing", **CALM)
         before = shop.live()
         deploying = shop.begin()
         served = tally.served
@@ -58,7 +58,7 @@ def log_gone(pawl: Pawl, folder: Path) -> tuple[Watched, list[float], Watched]:
         kept = shop.finish(deploying, before=before)
         to_unix = time.time() - time.monotonic()
         times = [one.due + one.latency_s + to_unix for one in tally.answers if one.release == kept.release]
-        shop.change("Break the search", errors=0.5, on="/search")
+        shop.change("Break the search", **CALM, errors=0.5, on="/search")
         return kept, times, shop.deploy()
 
 

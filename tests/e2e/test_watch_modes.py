@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.watch_rig import Json, Scene, Scenes, Shop, Watched, playing
+from tests.e2e.watch_rig import CALM, MANY, Json, Scene, Scenes, Shop, Watched, playing, unix
 from tests.support import Pawl, eventually
 
 
@@ -41,21 +40,19 @@ def deployed_again(pawl: Pawl, folder: Path) -> tuple[Watched, Watched]:
         return shop.deploy(), shop.deploy()
 
 
-def rolled_back_meanwhile(pawl: Pawl, folder: Path) -> tuple[Watched, Json, float]:
-    shop = Shop.opened(pawl, folder, "unloved", observe="duration_s = 120")
-    with shop.load(rate=20, before_s=15) as tally:
-        shop.change("Change something")
+def rolled_back_meanwhile(pawl: Pawl, folder: Path) -> tuple[Watched, Json, list[Json]]:
+    shop = Shop.opened(pawl, folder, "unloved", observe="duration_s = 120", faults=CALM)
+    with shop.load(rate=20, before_s=15, connections=MANY) as tally:
+        shop.change("Change something", **CALM)
         before = shop.live()
         deploying = shop.begin()
         served = tally.served
         eventually(lambda: tally.served > served + 100, within_s=60)
-        asked = time.monotonic()
         rollback = pawl.run("rollback", shop.name, "--json")
-        took_s = time.monotonic() - asked
         assert rollback.returncode == 0, rollback.stderr
         watched = shop.finish(deploying, before=before)
         (last, *_) = pawl.json("deploys", shop.name)["deploys"]
-        return watched, last, took_s
+        return watched, last, [json.loads(line) for line in rollback.stdout.splitlines()]
 
 
 @dataclass(slots=True)
@@ -86,10 +83,10 @@ def kept_by_hand(pawl: Pawl, folder: Path) -> Kept:
 
 def pushed(pawl: Pawl, folder: Path) -> tuple[subprocess.CompletedProcess[str], Json, str, str, Json]:
     """``git push``, what is known of its deploy then, who serves then, who should, and how it ended."""
-    shop = Shop.opened(pawl, folder, "pushed", observe="duration_s = 30")
+    shop = Shop.opened(pawl, folder, "pushed", observe="duration_s = 30", faults=CALM)
     pawl.ok("init", shop.repo.path)
-    with shop.load(rate=20, before_s=15):
-        shop.change("Change something")
+    with shop.load(rate=20, before_s=15, connections=MANY):
+        shop.change("Change something", **CALM)
         push = subprocess.run(
             ["git", "push", "pawl", "main"], cwd=shop.repo.path, env=pawl.environ(), capture_output=True, text=True,
             timeout=120,
@@ -145,9 +142,10 @@ def test_what_somebody_deploys_again_after_it_was_taken_back_stays(scenes: Scene
 
 
 def test_a_rollback_does_not_wait_for_the_watch(scenes: Scenes) -> None:
-    watched, rollback, took_s = scenes["rolled back"]
+    watched, rollback, lines = scenes["rolled back"]
     assert (rollback["kind"], rollback["outcome"], rollback["release"]) == ("rollback", "kept", watched.before)
-    assert took_s < 10
+    queued, switched = (unix(line["at"]) for line in lines if line["event"] in ("queued", "switched"))
+    assert switched - queued < 10
     assert watched.serving == {watched.before}
 
 

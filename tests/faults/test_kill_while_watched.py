@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from pawl.demo.load import Load, Tally
+from tests.e2e.watch_rig import CALM, MANY
 from tests.faults.fault_rig import Event, Site, begin, kill, log_tail
 from tests.support import Pawl, eventually, repository
 
 SHOP = Path(__file__).parents[1] / "apps" / "shop"
-ILL_AFTER_S = 4  # it has to be healthy long enough to go live
+ILL_AFTER_S = 8  # it has to be healthy long enough to go live
 # An expectation has a change watched also where no request tells anything.
 EXPECT = ("--expect", "rate(*) < 1000/s")
 
@@ -26,12 +27,12 @@ class ShopSite(Site):
     good = ""
 
     @classmethod
-    def opened(cls, *, observe: str = "duration_s = 60") -> ShopSite:
+    def opened(cls, *, observe: str, faults: Mapping[str, object]) -> ShopSite:
         place = Path(tempfile.mkdtemp(prefix="pt-", dir="/tmp"))
         site = cls(Pawl(place / "home"), repository(place / "shop", SHOP))
         try:
             site.pawl.up()
-            site.good = site.change(observe)
+            site.good = site.change(observe, **faults)
             site.pawl.ok("deploy", site.repo.path)
         except BaseException:
             site.destroy()
@@ -79,7 +80,7 @@ class ShopSite(Site):
     @contextmanager
     def requests(self, *, rate: float = 20, at_least: int = 200) -> Iterator[Tally]:
         """Steady requests; the block runs once so many were answered."""
-        load = Load(f"http://shop.localhost:{self.pawl.port}/", rate=rate, connections=8)
+        load = Load(f"http://shop.localhost:{self.pawl.port}/", rate=rate, connections=MANY)
         load.start()
         try:
             eventually(lambda: load.tally.served >= at_least, within_s=60)
@@ -106,8 +107,8 @@ def each(work: Callable[[str], None], cases: Sequence[str]) -> None:
 
 
 @contextmanager
-def opened(observe: str = "duration_s = 60") -> Iterator[ShopSite]:
-    site = ShopSite.opened(observe=observe)
+def opened(observe: str = "duration_s = 60", **faults: object) -> Iterator[ShopSite]:
+    site = ShopSite.opened(observe=observe, faults=faults)
     try:
         yield site
     except Exception as fault:
@@ -163,8 +164,8 @@ def test_a_canary_that_was_judged_is_withdrawn_by_the_next_pawld() -> None:
 def test_a_watch_is_gone_on_with_by_the_next_pawld() -> None:
     def deploy(fault: str) -> None:
         observe = "duration_s = 25"
-        with opened(observe) as site, site.requests():
-            release = site.change(observe, **({} if fault == "none" else {"ill_after_s": 14}))
+        with opened(observe, **CALM) as site, site.requests():
+            release = site.change(observe, **CALM, **({} if fault == "none" else {"ill_after_s": 14}))
             deploying = begin(site, "deploy", str(site.repo.path))
             eventually(lambda: [event for event in site.events() if is_watching(event)], within_s=60)
             kill(site.pawld())

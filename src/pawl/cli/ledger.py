@@ -108,11 +108,11 @@ def _export_to(path: Path, progress: _Progress) -> Json:
     """Write a file of this name only when it is whole."""
     from pawl.client import ledger
 
-    if path.exists() and not path.is_file():  # a pipe, a device
-        with path.open("wb") as sink:
-            return ledger.export(options.home(), sink, on_progress=progress)
-    part = path.with_name(f"{path.name}.part")
+    part = path.with_name(f"{path.name or 'ledger'}.part")
     try:
+        if path.exists() and not path.is_file():  # a pipe, a device
+            with path.open("wb") as sink:
+                return ledger.export(options.home(), sink, on_progress=progress)
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as sink:
             answer = ledger.export(options.home(), sink, on_progress=progress)
             sink.flush()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-import msgspec
-
 from pawl.daemon import incidents
 from pawl.daemon.pawld import Pawld
 from pawl.daemon.streams import lines_between
@@ -63,11 +61,7 @@ class PawldPlace:
         view = self._pawld.ledger.deploy(deploy)
         if view is None:
             raise UsageError(f"no deploy '{deploy[:40]}'")
-        try:
-            request = msgspec.convert({"text": text, "asked_by": by}, type=incidents.LessonRequest)
-        except msgspec.ValidationError as error:
-            raise UsageError("what was learned cannot be kept", why=str(error)) from error
-        incidents.learned(self._pawld, view, request)
+        incidents.learned(self._pawld, view, incidents.LessonRequest(text=text, asked_by=by))
 
     def keep(self, deploy: str, *, asked_by: str) -> None:
         self._pawld.guard.keep(deploy, by=asked_by)

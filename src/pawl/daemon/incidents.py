@@ -17,17 +17,17 @@ from pawl.ledger.events import IncidentClosed, IncidentOpened, Learned
 from pawl.ledger.records import DeployView, IncidentView, Recorded
 
 Json = dict[str, Any]
-Text = Annotated[str, msgspec.Meta(max_length=2000)]
-UnixTime = Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]  # until the year 10000
 
+_LONGEST = 2000
+_YEAR_10000 = 253_402_300_800
 _FORWARD_S = 60.0  # a clock of the one who asks that is a little ahead
 
 
 class IncidentRequest(msgspec.Struct, forbid_unknown_fields=True):
     """``began``: Unix seconds, now if None; ``caused_by``: a deploy of the app."""
 
-    title: Text
-    began: UnixTime | None = None
+    title: str
+    began: float | None = None
     caused_by: str | None = None
     is_external: bool = False
     asked_by: str = ""
@@ -36,14 +36,14 @@ class IncidentRequest(msgspec.Struct, forbid_unknown_fields=True):
 class ClosingRequest(msgspec.Struct, forbid_unknown_fields=True):
     """``ended``: Unix seconds; if None when ``fixed_by`` went live, or now."""
 
-    ended: UnixTime | None = None
+    ended: float | None = None
     fixed_by: str | None = None
-    note: Text = ""
+    note: str = ""
     asked_by: str = ""
 
 
 class LessonRequest(msgspec.Struct, forbid_unknown_fields=True):
-    text: Text
+    text: str
     asked_by: str = ""
 
 
@@ -59,10 +59,12 @@ def opened(pawld: Pawld, app: str, request: IncidentRequest) -> IncidentView:
     """Write down that something is wrong with an app.
 
     Raises:
-        UsageError: no title, a time to come, a deploy that is not of this app or was never live, or two causes.
+        UsageError: no title or a long one, a time to come or before 1970, a deploy that is not of this app or was never
+            live, or two causes.
     """
     known(pawld, app)
     title = _said(request.title, "an incident has a title", 'pawl incident open APP "feeds are down"')
+    _brief(title, "a title")
     if request.caused_by is not None:
         if request.is_external:
             raise UsageError("a deploy caused it or nothing of this app did, not both")
@@ -98,7 +100,7 @@ def closed(pawld: Pawld, incident: str, request: ClosingRequest) -> IncidentView
             ended = datetime.fromisoformat(fix.switched_at).timestamp()
     event = IncidentClosed(
         incident=view.id, ended_at=_moment(ended, "it ended"), by=request.asked_by, fixed_by=request.fixed_by,
-        note=request.note.strip(),
+        note=_brief(request.note.strip(), "a note"),
     )  # fmt: skip
     if event.ended_at < datetime.fromisoformat(view.began_at):
         raise UsageError(f"incident {view.id} cannot have ended before it began", why=f"it began at {view.began_at}")
@@ -122,10 +124,11 @@ def learned(pawld: Pawld, deploy: DeployView, request: LessonRequest) -> Recorde
     """Keep what was learned from a deploy.
 
     Raises:
-        UsageError: it says nothing.
+        UsageError: it says nothing, or is longer than a page.
     """
     text = _said(request.text, "there is nothing in what was learned", f'pawl learn {deploy.id} "what we learned"')
-    return pawld.ledger.append(Learned(text=text, by=request.asked_by), app=deploy.app, deploy=deploy.id)
+    told = Learned(text=_brief(text, "what was learned"), by=request.asked_by)
+    return pawld.ledger.append(told, app=deploy.app, deploy=deploy.id)
 
 
 def lessons(records: Iterable[Recorded]) -> dict[str, list[Json]]:
@@ -191,10 +194,20 @@ def _deploy(ledger: Ledger, app: str, deploy: str) -> DeployView:
 
 def _moment(unix: float | None, what: str) -> datetime:
     now = datetime.now(UTC)
+    if unix is not None and not 0 <= unix < _YEAR_10000:
+        raise UsageError(
+            f"{what} at no time that can be", why="times are after 1970", next_step="for example: 10:40, or 2h"
+        )
     moment = now if unix is None else datetime.fromtimestamp(unix, UTC)
     if (moment - now).total_seconds() > _FORWARD_S:
         raise UsageError(f"{what} is a time to come", why=f"it is {now:%Y-%m-%d %H:%M:%S}Z now")
     return min(moment, now)
+
+
+def _brief(text: str, what: str) -> str:
+    if len(text) > _LONGEST:
+        raise UsageError(f"{what} has up to {_LONGEST} characters", why=f"this has {len(text)}")
+    return text
 
 
 def _said(text: str, what: str, example: str) -> str:
