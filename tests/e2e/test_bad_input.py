@@ -230,6 +230,21 @@ def test_a_link_that_leads_out_of_the_release_fails_the_build(app: App, target: 
     assert app.get() == (200, "hello 1")
 
 
+def test_names_that_are_no_utf_8_are_told_with_question_marks_and_the_next_deploy_goes_on(app: App) -> None:
+    app.deploy()
+    app.repo.git("config", "user.name", "Ad\udce4")
+    link = os.fsencode(app.repo.path) + b"/caf\xe9"
+    os.symlink("/etc/hostname", link)
+    app.repo.commit("A link", VERSION="2")
+    done = app.deploy(status=1)
+    assert "'caf?' is a link to '/etc/hostname' outside the release" in done.stderr
+    os.unlink(link)
+    app.repo.commit("No link", VERSION="3")
+    app.deploy()
+    assert app.get() == (200, "hello 3")
+    assert app.pawl.json("deploys", app.name)["deploys"][0]["asked_by"] == "Ad?"
+
+
 def test_a_path_in_the_commit_that_leads_out_of_the_release_fails_the_build(app: App) -> None:
     """git itself makes no such tree, so it is made by hand."""
     app.deploy()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -136,6 +138,17 @@ def test_a_secret_may_have_several_lines(app: App) -> None:
     key = "-----BEGIN KEY-----\nabc=def\n-----END KEY-----"
     app.pawl.ok("secrets", "set", app.name, "PEM", stdin=key + "\n")
     assert app.get("/env?PEM")[1] == f"PEM={key}"
+
+
+def test_a_value_that_is_no_text_is_refused(app: App) -> None:
+    app.deploy()
+    command = [sys.executable, "-m", "pawl.cli.main", "secrets", "set", app.name, "API_KEY"]
+    done = subprocess.run(command, input=b"\xff\xfe", env=app.pawl.environ(), capture_output=True)
+    assert done.returncode == 2
+    assert error_lines(done.stderr.decode())[0] == "error: the value of API_KEY is not UTF-8"
+    refused = app.pawl.run("env", "set", app.name, "NAME=caf\udce9")
+    assert error_lines(refused.stderr)[0] == "error: the value of NAME is not UTF-8"
+    assert app.pawl.json("secrets", "list", app.name)["secrets"] == []
 
 
 def test_a_missing_value_is_told_and_nothing_is_changed(app: App) -> None:
