@@ -58,7 +58,9 @@ class FakeRig:
     async def commit(self, version: str, made: Blueprint) -> Commit:
         sha = hashlib.sha1(version.encode()).hexdigest()
         self._made[sha] = made
-        return Commit(sha, version, "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
+        commit = Commit(sha, version, "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
+        self._engine.history.append(commit)
+        return commit
 
     def effects(self) -> list[str]:
         return [line.removeprefix("ran ") for line in self._engine.done if line.startswith("ran ")]

@@ -46,6 +46,12 @@ def test_two_deploys_of_one_app_are_made_one_after_the_other(app: App) -> None:
         assert ended(later)["live"] == third[:12]
     (_, (_, second_ended), (third_began, _)) = spans(app)
     assert second_ended <= third_began
+    newest, *_ = app.pawl.json("deploys", app.name)["deploys"]
+    told = [json.loads(line) for line in app.pawl.ok("watch", newest["deploy"], "--json").splitlines()]
+    (found,) = [line for line in told if line["event"] == "change"]
+    assert (found["previous"], [one["sha"] for one in found["change"]]) == (second[:12], [third])
+    shown = app.pawl.run("watch", newest["deploy"]).stderr
+    assert f"1 change since {second[:12]}" in shown
     assert app.get() == (200, "hello 3")
 
 

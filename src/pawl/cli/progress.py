@@ -162,6 +162,9 @@ def _verdict(line: Json) -> list[str]:
 def _row(line: Json) -> str:
     if line["event"] == "waiting":
         return f"  {'queued':<12}{'':>8}  waits for deploy {line['for']}"
+    if line["event"] == "change":
+        count, since = len(line["change"]), f"since {line['previous']}" if line["previous"] else "and nothing is live"
+        return f"  {'now':<12}{'':>8}  {count} {'change' if count == 1 else 'changes'} {since}"
     if line["event"] == "task":
         return f"  {'':<12}{output.duration(line['duration_s']):>8}  task {line['index'] + 1}"
     if line["event"] == "keep asked":

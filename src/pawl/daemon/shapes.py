@@ -10,6 +10,7 @@ import msgspec
 
 from pawl.engines.base import InstanceView
 from pawl.ledger.events import (
+    ChangeFound,
     DeployEnded,
     DeployQueued,
     KeepAsked,
@@ -184,6 +185,11 @@ def progress(recorded: Recorded, view: DeployView | None, live_release: str | No
             return {
                 "event": "queued", **base, "app": recorded.app, "kind": str(event.deploy_kind),
                 "release": event.release, "previous": event.previous_release,
+                "change": [commit(item) for item in event.commits], "authors": list(event.authors),
+            }  # fmt: skip
+        case ChangeFound(from_live=live):
+            return {
+                "event": "change", **base, "previous": live.release if live else None,
                 "change": [commit(item) for item in event.commits], "authors": list(event.authors),
             }  # fmt: skip
         case StageBegan():

@@ -13,7 +13,7 @@ import msgspec
 from pawl.daemon import shapes
 from pawl.daemon.pawld import Pawld
 from pawl.engines.process.logs import Line, LogFile, LogFolder
-from pawl.ledger.events import DeployEnded, DeployQueued, Switched, SwitchedBack
+from pawl.ledger.events import ChangeFound, DeployEnded, DeployQueued, Switched, SwitchedBack
 from pawl.ledger.observations import Observation
 from pawl.ledger.records import Recorded
 from pawl.settings.redaction import Redactor
@@ -65,7 +65,7 @@ async def deploy_events(pawld: Pawld, deploy: str) -> AsyncIterator[bytes]:
 def _live_after(event: object, live: str | None) -> str | None:
     """The release that serves once an event of the deploy has happened."""
     match event:
-        case DeployQueued(from_live=before):
+        case DeployQueued(from_live=before) | ChangeFound(from_live=before):
             return before.release if before else None
         case Switched(release=release) | SwitchedBack(release=release):
             return release

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from pawl.deploys.story import Story, Watch
+from pawl.deploys.story import Story, Watch, authors_of
 from pawl.engines.base import Candidate, Engine
 from pawl.errors import PawlError, UsageError
 from pawl.ledger.base import Ledger
@@ -78,11 +78,10 @@ class Deploys:
         self, app: str, commit: Commit, *, path: str, commits: Sequence[Commit], options: DeployOptions, asked_by: str
     ) -> str:
         """Queue a deploy of a commit, whose app is in the folder ``path``; its id."""
-        authors = tuple(dict.fromkeys(f"{item.author} <{item.email}>" for item in commits))
         return self._queue(
             app, DeployKind.DEPLOY, release=release_id(commit.sha), commit=commit, asked_by=asked_by,
-            settings=self._ledger.settings_version(app), commits=tuple(commits), authors=authors, options=options,
-            path=path,
+            settings=self._ledger.settings_version(app), commits=tuple(commits), authors=authors_of(commits),
+            options=options, path=path,
         )  # fmt: skip
 
     def roll_back(self, app: str, *, to: str | None, asked_by: str) -> str:

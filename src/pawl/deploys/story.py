@@ -12,7 +12,7 @@ import asyncio
 import errno
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from pawl.engines.base import Candidate, Engine
 from pawl.errors import PawlError, StageFailed, StateError
 from pawl.ledger.base import Ledger
 from pawl.ledger.events import (
+    ChangeFound,
     DeployEnded,
     MigrationsFound,
     ReleaseBuilt,
@@ -32,7 +33,7 @@ from pawl.ledger.events import (
     VerdictReached,
 )
 from pawl.ledger.records import DeployView, Entry
-from pawl.model import DeployKind, Outcome, Stage
+from pawl.model import Commit, DeployKind, Outcome, Stage
 
 log = logging.getLogger(__name__)
 Step = Callable[[], Awaitable[str]]
@@ -177,7 +178,18 @@ class Story:
 
     async def _fetch(self) -> str:
         commit = self._deploy.commit
+        if commit and self._deploy.kind is DeployKind.DEPLOY:
+            await self._find_change(commit)
         return commit.sha[:12] if commit else ""
+
+    async def _find_change(self, commit: Commit) -> None:
+        """Write down what becomes live if that is not what it was when it was asked for: it may have had to wait."""
+        app = self._ledger.app(self._deploy.app)
+        live, then = app.live if app else None, self._deploy.from_live
+        if (live and live.commit) == (then and then.commit):
+            return
+        commits = tuple(await self._engine.change(live.commit if live else None, commit.sha))
+        self._append(ChangeFound(commits=commits, authors=authors_of(commits), from_live=live))
 
     async def _build(self) -> str:
         commit = self._deploy.commit
@@ -396,7 +408,8 @@ class Story:
 
     def _append(
         self,
-        *events: StageBegan
+        *events: ChangeFound
+        | StageBegan
         | StageEnded
         | TaskBegan
         | TaskEnded
@@ -408,6 +421,11 @@ class Story:
         | DeployEnded,
     ) -> None:
         self._ledger.append_many([Entry(event, app=self._deploy.app, deploy=self._deploy.id) for event in events])
+
+
+def authors_of(commits: Sequence[Commit]) -> tuple[str, ...]:
+    """Who wrote the commits, each once, as git names them."""
+    return tuple(dict.fromkeys(f"{item.author} <{item.email}>" for item in commits))
 
 
 def _acts(watching: asyncio.Future[VerdictReached | str]) -> bool:

@@ -124,6 +124,10 @@ class Engine(Protocol):
     live before goes on serving.
     """
 
+    async def change(self, live: str | None, commit: str) -> Sequence[Commit]:
+        """The commits that become live with one, newest first; ``live`` is the one that is live now."""
+        ...
+
     async def build(self, app: str, commit: Commit, path: str) -> bool:
         """Make the release of a commit unless it is there; True when it was built now, False when it was reused.
 

@@ -58,11 +58,22 @@ class FakeEngine:
         self._tested: set[tuple[str, str]] = set()
         self._tasks: set[tuple[str, int]] = set()
         self._instances: dict[str, dict[str, InstanceView]] = {}
+        self.history: list[Commit] = []
+        """The commits that :meth:`change` knows, oldest first."""
         self.done: list[str] = []
 
     def views(self, app: str) -> list[InstanceView]:
         """The instances of an app."""
         return list(self._instances.get(app, {}).values())
+
+    async def change(self, live: str | None, commit: str) -> Sequence[Commit]:
+        return self.since(live, commit)
+
+    def since(self, live: str | None, commit: str) -> list[Commit]:
+        """What :meth:`change` answers."""
+        known = [one.sha for one in self.history]
+        begin = known.index(live) + 1 if live in known else known.index(commit)
+        return self.history[begin : known.index(commit) + 1][::-1]
 
     async def build(self, app: str, commit: Commit, path: str) -> bool:
         release = release_id(commit.sha)

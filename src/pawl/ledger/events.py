@@ -180,6 +180,17 @@ class DeployQueued(DeployFact, frozen=True, kw_only=True, tag="deploy_queued"):
     path: str = ""
 
 
+class ChangeFound(DeployFact, frozen=True, kw_only=True, tag="change_found"):
+    """What becomes live with the deploy, now that its turn has come: something else went live while it waited.
+
+    The fields are as in :class:`DeployQueued`, and take the place of what stood there.
+    """
+
+    commits: tuple[Commit, ...] = ()
+    authors: tuple[str, ...] = ()
+    from_live: Live | None = None
+
+
 class StageBegan(DeployFact, frozen=True, kw_only=True, tag="stage_began"):
     stage: Stage
 
@@ -307,6 +318,7 @@ Event = (
     | DeployQueued
     | StageBegan
     | StageEnded
+    | ChangeFound
     | TaskBegan
     | TaskEnded
     | MigrationsFound

@@ -231,6 +231,11 @@ def _advanced(known: DeployView, at: Recorded) -> DeployView:
             left_queue = known.began_at or (at.at if stage is not Stage.QUEUED else None)
             status = known.status if known.outcome else stage.value
             return changed(known, stages=(*others, begun), status=status, began_at=left_queue)
+        case events.ChangeFound(from_live=live) as found if known.switched_at is None:
+            return changed(
+                known, commits=found.commits, authors=found.authors, from_live=live,
+                previous_release=live.release if live else None,
+            )  # fmt: skip
         case events.StageEnded(stage=stage, duration_s=lasted, detail=detail):
             return changed(
                 known,

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from pawl.ledger.database import ALL_ROWS, Database
-from pawl.ledger.events import DeployQueued, decoded
+from pawl.ledger.events import ChangeFound, DeployQueued, decoded
 from pawl.ledger.records import AppView, DeployView, Recorded, ReleaseView, StageView, TaskView
 from pawl.model import Commit, Live, Outcome, Stage
 
 _PREVIOUS = 20
 _AT_A_TIME = 5000
 _queued = msgspec.json.Decoder(DeployQueued)
+_found = msgspec.json.Decoder(ChangeFound)
 _commit = msgspec.json.Decoder(Commit)
 _scale = msgspec.json.Decoder(dict[str, int])
 
@@ -27,7 +28,8 @@ UNFINISHED = "SELECT id FROM deploys WHERE outcome IS NULL"
 
 _DEPLOYS = (
     "SELECT d.id, d.app, d.status, d.outcome, d.reason, d.detail, d.failed_stage, d.queued_at, d.began_at, "
-    "d.switched_at, d.ended_at, d.duration_s, e.data FROM deploys d JOIN events e ON e.seq = d.queued_seq "
+    "d.switched_at, d.ended_at, d.duration_s, e.data, c.data FROM deploys d JOIN events e ON e.seq = d.queued_seq "
+    "LEFT JOIN events c ON c.seq = d.change_seq "
     "WHERE d.id IN ({}) ORDER BY d.queued_seq"
 )
 _STAGES = (
@@ -199,10 +201,13 @@ def deploys(db: Database, which: str, values: tuple[object, ...] = ()) -> list[D
 
 
 def _deploy(row: Sequence[Any], stages: tuple[StageView, ...], tasks: tuple[TaskView, ...]) -> DeployView:
-    (deploy, app, status, outcome, reason, detail, failed, queued_at, began_at, switched_at, ended_at, lasted, data) = (
-        row
-    )
+    (
+        deploy, app, status, outcome, reason, detail, failed, queued_at, began_at, switched_at, ended_at, lasted, data,
+        change,
+    ) = row  # fmt: skip
     asked = _queued.decode(data)
+    found = _found.decode(change) if change else asked
+    previous = found.from_live.release if change and found.from_live else None
     return DeployView(
         id=deploy,
         app=app,
@@ -210,12 +215,12 @@ def _deploy(row: Sequence[Any], stages: tuple[StageView, ...], tasks: tuple[Task
         commit=asked.commit,
         release=asked.release,
         settings=asked.settings,
-        previous_release=asked.previous_release,
-        commits=asked.commits,
-        authors=asked.authors,
+        previous_release=previous if change else asked.previous_release,
+        commits=found.commits,
+        authors=found.authors,
         options=asked.options,
         asked_by=asked.asked_by,
-        from_live=asked.from_live,
+        from_live=found.from_live,
         path=asked.path,
         status=status,
         outcome=Outcome(outcome) if outcome else None,

@@ -19,6 +19,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     (),  # to 3: incidents, and what was learned
     (),  # to 4: what is measured of each deploy
     (),  # to 5: its days summed up as deploys end
+    (),  # to 6: the change of a deploy that had to wait, as it was found when its turn came
 )
 """The first leads from version 1 to 2. What they did is also in ``RECORD``, for new ledgers."""
 
@@ -78,6 +79,7 @@ VIEWS = {
     "deploys": """CREATE TABLE deploys (
         id TEXT PRIMARY KEY,
         queued_seq INTEGER NOT NULL UNIQUE,
+        change_seq INTEGER, -- of the last change_found
         app TEXT NOT NULL,
         kind TEXT NOT NULL,
         status TEXT NOT NULL,

@@ -96,6 +96,10 @@ def _queued(db: Database, at: Recorded, event: events.DeployQueued) -> None:
     )
 
 
+def _change_found(db: Database, at: Recorded, _: events.ChangeFound) -> None:
+    db.execute("UPDATE deploys SET change_seq = ? WHERE id = ? AND switched_at IS NULL", (at.seq, at.deploy))
+
+
 def _stage_began(db: Database, at: Recorded, event: events.StageBegan) -> None:
     db.execute(
         "INSERT INTO stages (deploy, stage, began_seq, began_at, detail) "
@@ -162,6 +166,7 @@ _CHANGES: dict[type[events.Fact], Callable[..., None]] = {
     events.ReleaseBuilt: _built,
     events.ReleasePruned: _pruned,
     events.DeployQueued: _queued,
+    events.ChangeFound: _change_found,
     events.StageBegan: _stage_began,
     events.StageEnded: _stage_ended,
     events.TaskBegan: _task_began,

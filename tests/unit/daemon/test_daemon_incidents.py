@@ -92,7 +92,7 @@ REFUSED: dict[str, tuple[str, Json, str]] = {
     ),
     "nothing learned": ("deploys/d1/lessons", {"text": "\n"}, "there is nothing in what was learned"),
     "learned from an unknown deploy": ("deploys/d9/lessons", {"text": "A"}, "no deploy 'd9'"),
-    "a time beyond all": ("incidents/i1/close", {"ended": 1e300}, "pawld does not understand this request"),
+    "a time beyond all": ("incidents/i1/close", {"ended": 1e300}, "it ended at no time that can be"),
 }  # fmt: skip
 
 

@@ -142,7 +142,10 @@ class Rig:
     def commit(self, name: str, made: Blueprint = FULL) -> Commit:
         sha = hashlib.sha1(name.encode()).hexdigest()
         self._made[sha] = made
-        return Commit(sha, name, "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
+        commit = Commit(sha, name, "Ada", "ada@example.org", "2026-05-09T07:00:00Z")
+        if commit not in self.engine.history:
+            self.engine.history.append(commit)
+        return commit
 
     def break_later(self, name: str, step: str) -> None:
         """From now on the release of this name fails at a step of the engine's."""
@@ -155,7 +158,10 @@ class Rig:
         if self.ledger.app(app) is None:
             self.ledger.append(AppCreated(), app=app)
         commit = self.commit(name, made)
-        return self.deploys.deploy(app, commit, path="", commits=[commit], options=DeployOptions(), asked_by="ada")
+        view = self.ledger.app(app)
+        live = view.live.commit if view and view.live else None
+        change = self.engine.since(live, commit.sha)
+        return self.deploys.deploy(app, commit, path="", commits=change, options=DeployOptions(), asked_by="ada")
 
     async def deploy(self, name: str, made: Blueprint = FULL, *, app: str = APP) -> DeployView:
         """Deploy a commit of this name; how it went."""

@@ -98,6 +98,25 @@ def test_one_that_fails_does_not_hold_up_the_next() -> None:
     asyncio.run(scene())
 
 
+def test_a_change_that_waited_is_what_went_live_with_it_and_not_what_the_one_before_it_brought() -> None:
+    async def scene() -> None:
+        rig = Rig()
+        await rig.deploy("r1", PLAIN)
+        second, third = rig.ask("r2", PLAIN), rig.ask("r3", PLAIN)
+        assert [one.title for one in rig.view(third).commits] == ["r3", "r2"]
+        await rig.settle()
+        assert [[one.title for one in rig.view(deploy).commits] for deploy in (second, third)] == [["r2"], ["r3"]]
+        assert rig.view(third).previous_release == release("r2")
+        assert rig.ledger.events(deploy=second, kinds={"change_found"}) == []
+
+        rig.ask("r4", replace(PLAIN, fails_at=frozenset({"build"})))
+        fifth = rig.ask("r5", PLAIN)
+        await rig.settle()
+        assert [one.title for one in rig.view(fifth).commits] == ["r5", "r4"]
+
+    asyncio.run(scene())
+
+
 def test_what_was_queued_is_done_after_a_stop_in_the_same_order() -> None:
     async def scene() -> None:
         rig, engine = gated()

@@ -11,6 +11,7 @@ import pytest
 from pawl.ledger.base import Ledger
 from pawl.ledger.dora.report import Report, report
 from pawl.ledger.events import (
+    ChangeFound,
     DeployEnded,
     DeployQueued,
     IncidentClosed,
@@ -47,10 +48,7 @@ class History:
         """A deploy that is asked for and leaves the queue a minute later; ``committed`` in minutes."""
         self._minutes = at
         deploy = self.ledger.next_deploy_id()
-        commits = tuple(
-            Commit(f"{n:040}", title, "Ada", "a@example.org", self.at(minutes).isoformat())
-            for n, minutes in enumerate(committed)
-        )
+        commits = self.commits(*committed, title=title)
         asked = DeployQueued(
             deploy_kind=kind, release=release or f"r{deploy}", asked_by="ada", commits=commits, authors=("Ada",)
         )
@@ -58,6 +56,12 @@ class History:
         self._minutes = at + 1
         self.ledger.append(StageBegan(stage=Stage.BUILT), app=app, deploy=deploy)
         return deploy
+
+    def commits(self, *committed: float, title: str = "A change") -> tuple[Commit, ...]:
+        return tuple(
+            Commit(f"{n:040}", title, "Ada", "a@example.org", self.at(minutes).isoformat())
+            for n, minutes in enumerate(committed)
+        )
 
     def live(self, at: float, *, app: str = "demo", kind: DeployKind = NORMAL, release: str = "", committed: tuple[float, ...] = (), title: str = "A change") -> str:  # fmt: skip  # noqa: E501
         """A deploy that goes live three minutes after it was asked for, and is watched."""
@@ -135,6 +139,17 @@ def test_the_lead_time_runs_from_each_commit_to_its_being_live(story: History) -
     assert (lead.total.count, lead.total.median_s, lead.total.p90_s) == (3, 30 * 60, 60 * 60)  # 60, 30 and 20 min
     assert (lead.waiting.median_s, lead.building.median_s, lead.observing.median_s) == (28 * 60, 2 * 60, 5 * 60)
     assert (lead.building.count, lead.skewed, lead.is_enough) == (2, 0, False)
+
+
+def test_a_change_that_waited_has_the_commits_that_it_was_found_to_bring(story: History) -> None:
+    story.kept(0, committed=(-57,))
+    deploy = story.queue(60, committed=(3, 43))
+    story.ledger.append(ChangeFound(commits=story.commits(43), authors=("Ada",)), app="demo", deploy=deploy)
+    story.ledger.append(Switched(release="r9", settings=1, commit=""), app="demo", deploy=deploy)
+    story.ledger.append(ChangeFound(), app="demo", deploy=deploy)  # comes too late to be of it
+    story.end(deploy, 65, Outcome.KEPT)
+    now = story.report().now
+    assert (now.lead_time.total.count, now.batches.commits_most) == (2, 1)
 
 
 def test_commits_of_a_wrong_clock_are_left_out_and_counted(story: History) -> None:

@@ -31,6 +31,7 @@ STORED = {
     "incident_opened",
     "incident_closed",
     "deploy_queued",
+    "change_found",
     "stage_began",
     "stage_ended",
     "task_began",

@@ -101,6 +101,12 @@ KINDS: dict[type[events.Fact], st.SearchStrategy[events.Event]] = {
         options=st.builds(events.DeployOptions, observe=st.booleans(), expect=st.lists(words, max_size=2).map(tuple)),
         from_live=st.none() | places,
     ),
+    events.ChangeFound: st.builds(
+        events.ChangeFound,
+        commits=st.sampled_from(((), (COMMIT,), (COMMIT, COMMIT))),
+        authors=st.just(("Ada", "Bob")),
+        from_live=st.none() | places,
+    ),
     events.StageBegan: st.builds(events.StageBegan, stage=stages),
     events.StageEnded: st.builds(events.StageEnded, stage=stages, duration_s=seconds, detail=words),
     events.TaskBegan: st.builds(events.TaskBegan, index=small, command=words),

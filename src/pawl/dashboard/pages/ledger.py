@@ -20,7 +20,7 @@ _A_PAGE = 100
 _FIELDS = ("of", "q", "app", "kind", "deploy", "from", "to")
 
 KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "deploys": ("Deploys", ("deploy_queued", "switched", "switched_back", "deploy_ended")),
+    "deploys": ("Deploys", ("deploy_queued", "change_found", "switched", "switched_back", "deploy_ended")),
     "verdicts": ("Verdicts", ("verdict_reached", "keep_asked", "restored_watched")),
     "lessons": ("Incidents, lessons, notes", ("incident_opened", "incident_closed", "learned", "note")),
     "stages": (

@@ -63,6 +63,10 @@ _SENTENCES: dict[str, Callable[[Any], str]] = {
     "deploy_queued": lambda e: (
         f"{e.deploy_kind} of {e.release} was asked for{_by(e.asked_by)}" + (f": {e.commit.title}" if e.commit else "")
     ),
+    "change_found": lambda e: (
+        f"its turn has come: {len(e.commits)} {'commit' if len(e.commits) == 1 else 'commits'} "
+        + (f"since {e.from_live.release}" if e.from_live else "and nothing is live")
+    ),
     "stage_began": lambda e: f"'{e.stage}' began",
     "stage_ended": lambda e: f"'{e.stage}' took {duration(e.duration_s)}" + (f": {e.detail}" if e.detail else ""),
     "task_began": lambda e: f"release task {e.index + 1} began: {e.command}",

@@ -99,6 +99,9 @@ class ProcessEngine:
 
     # Building
 
+    async def change(self, live: str | None, commit: str) -> Sequence[Commit]:
+        return await self._store.between(live, commit)
+
     async def build(self, app: str, commit: Commit, path: str) -> bool:
         return await self.builder.build(app, commit, path)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec.structs import replace
 
 from pawl.ledger.events import (
     AppRemoved,
+    ChangeFound,
     DeployEnded,
     DeployFact,
     DeployQueued,
@@ -156,10 +157,17 @@ def apply(rows: Rows, at: Recorded) -> None:
 def _queued(at: Recorded, event: DeployQueued) -> Measured:
     return Measured(
         deploy=at.deploy or "", app=at.app or "", kind=event.deploy_kind, release=event.release, queued_at=at.at,
-        changes=len(event.commits), authors=len(event.authors),
-        committed=_times(one.committed_at for one in event.commits),
-        authored=_times(one.authored_at for one in event.commits), says_urgent=int(_is_urgent(event.commits)),
+        **_change(event),
     )  # fmt: skip
+
+
+def _change(event: DeployQueued | ChangeFound) -> dict[str, Any]:
+    commits = event.commits
+    return {
+        "changes": len(commits), "authors": len(event.authors), "says_urgent": int(_is_urgent(commits)),
+        "committed": _times(one.committed_at for one in commits),
+        "authored": _times(one.authored_at for one in commits),
+    }  # fmt: skip
 
 
 def _times(moments: Iterable[str]) -> str:
@@ -175,6 +183,8 @@ def _changed(rows: Rows, row: Measured, at: Recorded) -> Measured:
     match at.event:
         case StageBegan(stage=stage) if stage is not Stage.QUEUED and not row.began_at and not has_ended:
             return replace(row, began_at=at.at)
+        case ChangeFound() as found if not row.live_at and not has_ended:
+            return replace(row, **_change(found))
         case Switched() as to if not row.live_at and not has_ended:
             return _switched(rows, row, at, to)
         case SwitchedBack() if row.live_at:

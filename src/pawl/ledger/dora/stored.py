@@ -17,6 +17,7 @@ from pawl.ledger.dora.facts import BAD, Measured, Named, Notable, Place, apply
 from pawl.ledger.dora.span import ALL, Span
 from pawl.ledger.events import (
     AppRemoved,
+    ChangeFound,
     DeployEnded,
     DeployQueued,
     Fact,
@@ -203,6 +204,7 @@ def _incident(_: SqlRows, db: Database, at: Recorded) -> None:
 
 _CHANGES: dict[type[Fact], Callable[[SqlRows, Database, Recorded], None]] = {
     AppRemoved: _changed,
+    ChangeFound: _changed,
     DeployQueued: _changed,
     StageBegan: _began,
     Switched: _changed,
