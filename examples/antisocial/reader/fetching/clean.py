@@ -51,7 +51,14 @@ def safe_html(source: str, *, base: str = "") -> str:
     source = tidy(source)
     if "<" not in source and "&" not in source:
         return source
-    return _PIXEL.sub("", _cleaner(base if is_web(base) else "").clean(source))
+    return _PIXEL.sub("", _cleaner_from(base).clean(source))
+
+
+def _cleaner_from(base: str) -> nh3.Cleaner:
+    try:
+        return _cleaner(base if is_web(base) else "")
+    except ValueError:  # the library is stricter about addresses than Python
+        return _cleaner("")
 
 
 @lru_cache(maxsize=64)

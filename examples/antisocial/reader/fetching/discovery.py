@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
@@ -31,10 +32,18 @@ class _Links(HTMLParser):
 def linked_feeds(page: bytes, *, url: str) -> list[str]:
     """The addresses of feeds that an HTML page links to, in its order, those of comments last."""
     parser = _Links()
-    parser.feed(page[:500_000].decode(errors="replace"))
-    parser.close()
+    with suppress(AssertionError):  # how the parser of Python 3.11 ends at a declaration that is none, like <![x[
+        parser.feed(page[:500_000].decode(errors="replace"))
+        parser.close()
     ranked = sorted(parser.found, key=lambda link: "comment" in f"{link[0]} {link[1]}".lower())
-    return _addresses(urljoin(url, parser.base), [href for href, _ in ranked])[:MOST_LINKED]
+    return _addresses(_base(url, parser.base), [href for href, _ in ranked])[:MOST_LINKED]
+
+
+def _base(url: str, base: str) -> str:
+    try:
+        return urljoin(url, base)
+    except ValueError:
+        return url
 
 
 def common_feeds(url: str) -> list[str]:

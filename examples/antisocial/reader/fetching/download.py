@@ -187,7 +187,7 @@ def retry_after_s(value: str, *, now: datetime) -> int | None:
         return int(value[:9])
     try:
         return max(0, round((parsedate_to_datetime(value) - now).total_seconds()))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

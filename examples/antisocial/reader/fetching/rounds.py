@@ -24,7 +24,7 @@ from django.utils import timezone
 from reader.fetching import claims, discovery, download, parse
 from reader.fetching.download import Document, FetchError, Limits
 from reader.fetching.parse import NotAFeedError, ParsedFeed
-from reader.fetching.store import Outcome, record
+from reader.fetching.store import Outcome, put_off, record
 from reader.models import Feed
 
 ROUND_S = 20.0  # after so long a round begins no further fetch: a worker that is asked to stop is soon done
@@ -105,11 +105,20 @@ class _Round:
             if time.monotonic() > self._ends:
                 return
             outcome = await self._fetch(feed)
-            added = await sync_to_async(record)(outcome, now=timezone.now(), chance=random.random())  # noqa: S311
+            added = await self._record(outcome)
             self._added += added  # not in one line: another server's would be lost while this waits
             self._fetched += 1
             self._claimed.discard(feed.pk)
             logger.info("%s: %s", feed.url, outcome.error or "fetched")
+
+    async def _record(self, outcome: Outcome) -> int:
+        now, chance = timezone.now(), random.random()  # noqa: S311
+        try:
+            return await sync_to_async(record)(outcome, now=now, chance=chance)
+        except Exception:  # one feed's trouble must not end the round for all
+            logger.exception("%s: what came of its fetch cannot be stored", outcome.feed.url)
+            await sync_to_async(put_off)(outcome.feed, now=now, chance=chance)
+            return 0
 
     async def _fetch(self, feed: Feed) -> Outcome:
         began = time.monotonic()
@@ -132,6 +141,9 @@ class _Round:
             return outcome(error=str(error), status=error.status, retry_after_s=error.retry_after_s)
         except NotAFeedError as error:
             return outcome(error=str(error), status=200)
+        except Exception:  # one feed's trouble must not end the round for all
+            logger.exception("%s: the fetch went wrong in an unforeseen way", feed.url)
+            return outcome(error="the fetch went wrong in an unforeseen way: the log says how")
 
     async def _download(self, url: str, **marks: str) -> Document:
         return await download.download(self._http, url, limits=self._limits, now=timezone.now(), **marks)

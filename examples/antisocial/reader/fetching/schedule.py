@@ -29,8 +29,8 @@ def update_period_s(period: str, frequency: str) -> int:
     >>> update_period_s("daily", "4")
     21600
     """
-    times = int(frequency) if frequency.isdecimal() and 0 < int(frequency) < 10_000 else 1
-    return _PERIODS.get(period.strip().lower(), 0) // times
+    times = int(frequency) if frequency.isdecimal() and len(frequency) < 5 else 1
+    return _PERIODS.get(period.strip().lower(), 0) // max(times, 1)
 
 
 def delay_s(interval: int, *, failures: int, chance: float, is_first: bool = False) -> int:

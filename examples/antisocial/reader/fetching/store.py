@@ -59,6 +59,19 @@ def record(outcome: Outcome, *, now: datetime, chance: float) -> int:
     return added
 
 
+def put_off(feed: Feed, *, now: datetime, chance: float) -> None:
+    """Give the claim back and try again later, as after a failure, though nothing else of the fetch can be kept."""
+    failures = feed.failures + 1
+    wait_s = delay_s(feed.interval_s, failures=failures, chance=chance)
+    Feed.objects.filter(pk=feed.pk).update(
+        last_fetched=now,
+        claimed_until=None,
+        failures=failures,
+        last_error="what the server sent cannot be stored: the log says why",
+        next_fetch_at=now + timedelta(seconds=wait_s),
+    )
+
+
 def _note_failure(feed: Feed, outcome: Outcome, now: datetime) -> None:
     feed.last_error = plain(outcome.error, 300)
     feed.failures += 1

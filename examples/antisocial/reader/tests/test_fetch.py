@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
@@ -359,6 +360,26 @@ class RoundTests(FetchingTestCase):
         self.assertFalse(Feed.objects.exclude(claimed_until=None).exists())
         self.assertEqual(claims.due(timezone.now()).count(), 2)
 
+    def test_a_feed_that_goes_wrong_in_an_unforeseen_way_stops_no_other(self) -> None:
+        for name in ("parse.parse", "record"):
+            with self.subTest(name):
+                bad, good = self.subscribed(f"/bad-{name}", ATOM), self.subscribed(f"/good-{name}", RSS)
+                whole = rounds.record if name == "record" else rounds.parse.parse
+
+                def fail(what: object, *, of: Callable[..., object] = whole, bad: Feed = bad, **how: object) -> object:
+                    if what == ATOM.encode() or getattr(what, "feed", None) == bad:
+                        raise OverflowError
+                    return of(what, **how)
+
+                with patch(f"reader.fetching.rounds.{name}", fail), self.assertLogs("reader.fetching.rounds", "ERROR"):
+                    fetched, added = rounds.fetch_due()
+                self.assertEqual((fetched, added), (2, 2))
+                bad.refresh_from_db()
+                good.refresh_from_db()
+                self.assertEqual((bad.failures, good.failures, bad.claimed_until), (1, 0, None))
+                self.assertIn("the log says", bad.last_error)
+                self.assertGreater(bad.next_fetch_at, timezone.now() + timedelta(minutes=29))
+
     def test_a_feed_that_was_just_fetched_is_not_fetched_again_at_once(self) -> None:
         feed = self.fetched("/rss", RSS)
         self.assertFalse(rounds.fetch_one(feed.pk))
@@ -389,6 +410,14 @@ class DiscoveryTests(FetchingTestCase):
         link = '<link rel="alternate" type="application/feed+json" href="{}">'
         feed = self.fetched("/", self.page(link.format("/nothing"), link.format("/real.json")))
         self.assertEqual(feed.url, self.server.url("/real.json"))
+
+    def test_a_page_with_a_broken_base_or_declaration_has_its_links_all_the_same(self) -> None:
+        self.serve("/real", RSS)
+        link = f'<link rel="alternate" type="text/xml" href="{self.server.url("/real")}">'
+        for path, parts in (("/base", ('<base href="http://[">', link)), ("/declared", (link, "<![foo["))):
+            with self.subTest(path):
+                Feed.objects.all().delete()
+                self.assertEqual(self.fetched(path, self.page(*parts)).url, self.server.url("/real"))
 
     def test_without_a_link_the_common_places_are_tried(self) -> None:
         self.serve("/index.xml", RSS)

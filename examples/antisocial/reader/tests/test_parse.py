@@ -123,6 +123,18 @@ class FormatTests(SimpleTestCase):
         self.assertLess(len(feed.title), 301)
         self.assertNotIn("root:", feed.title)
 
+    def test_numbers_dates_and_bases_beyond_measure_count_as_none(self) -> None:
+        often = f"<sy:updatePeriod>daily</sy:updatePeriod><sy:updateFrequency>{'9' * 5000}</sy:updateFrequency>"
+        name = '<rss xmlns:sy="http://purl.org/rss/1.0/modules/syndication/" '
+        feed = parsed(rss(head=often).replace("<rss ", name))
+        self.assertEqual(feed.ttl_s, 86_400)
+        (early,) = parsed(corpus.JSON_FEED.replace("2024-01-01T10:00:00Z", "0001-01-01T00:00:00+14:00")).items[:1]
+        self.assertEqual(early.published, NOW)
+        for base in ("http://a b/", "http://256.256.256.256/", "http://e.org:99999/"):
+            with self.subTest(base):
+                (entry,) = parsed(corpus.ATOM_BASE.replace('base="2024/"', f'base="{base}"')).items
+                self.assertEqual(entry.title, "Based")
+
     def test_what_is_no_feed(self) -> None:
         for body in ("", "   ", corpus.PAGE, "/etc/passwd", "GIF89a", corpus.BROKEN[:40]):
             with self.subTest(body), self.assertRaises(NotAFeedError):
@@ -213,7 +225,7 @@ class HeaderTests(SimpleTestCase):
             ("Wed, 25 Nov 2020 12:00:30 GMT", 0),
         ):
             self.assertEqual(retry_after_s(value, now=NOW), seconds)
-        for value in ("", "soon", "-5", "1.5"):
+        for value in ("", "soon", "-5", "1.5", "Mon, 01 Jan 2024 00:00:00 +99999999999999999"):
             self.assertIsNone(retry_after_s(value, now=NOW))
 
     def test_how_long_an_answer_stays_good(self) -> None:
