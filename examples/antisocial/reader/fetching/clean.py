@@ -9,6 +9,10 @@ from urllib.parse import urljoin, urlsplit
 
 import nh3
 
+from reader.fetching.markup import bounded
+
+MOST_SAFE = 600_000
+_TAGS_TO_TEXT = 20  # however much of a title's or a summary's beginning is tags
 # What an article is made of. No forms, frames, styles or scripts: nothing that acts, or looks like the page.
 TAGS = {
     "a", "abbr", "audio", "b", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "del", "details",
@@ -51,7 +55,12 @@ def safe_html(source: str, *, base: str = "") -> str:
     source = tidy(source)
     if "<" not in source and "&" not in source:
         return source
-    return _PIXEL.sub("", _cleaner_from(base).clean(source))
+    cleaner = _cleaner_from(base)
+    safe = cleaner.clean(bounded(source))
+    if len(safe) > MOST_SAFE:  # attributes are added to it, and formatting is repeated: what is cut is closed again
+        cut = max(safe.rfind("<", 0, MOST_SAFE), safe.rfind("&", 0, MOST_SAFE))
+        safe = cleaner.clean(safe[:cut])
+    return _PIXEL.sub("", safe)
 
 
 def _cleaner_from(base: str) -> nh3.Cleaner:
@@ -76,9 +85,9 @@ def _cleaner(base: str) -> nh3.Cleaner:
 
 def plain(source: str, limit: int) -> str:
     """The text of ``source`` in one line of at most ``limit`` characters, to be escaped like any other text."""
-    text = tidy(source)
+    text = tidy(source[: limit * _TAGS_TO_TEXT])
     if "<" in text or "&" in text:
-        text = text_of(_cleaner("").clean(text))
+        text = text_of(_cleaner("").clean(bounded(text)))
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import time
 from datetime import UTC, datetime
 from doctest import DocTestSuite
 from unittest import TestLoader, TestSuite
@@ -191,6 +193,49 @@ class CleanTests(SimpleTestCase):
             self.assertNotIn(evil, entry.content)
         self.assertNotIn("pixel", entry.content)
         self.assertIn("<p>Safe</p>", entry.content)
+
+    def test_html_takes_no_more_than_its_length_is_worth(self) -> None:
+        bold = [f"<b title={n}>" for n in range(1000)]
+        for name, source in {
+            "deep": "<div>" * 20_000,
+            "bold in each paragraph": f"<p>{''.join(bold)}{'<p>x' * 10_000}",
+            "one large tag in each paragraph": f"<b title={'y' * 50_000}>{'<p>x' * 10_000}",
+            "its end is in a comment": f"{'<!--</b>-->'.join(bold)}{'<p>x' * 10_000}",
+            "its end is in an attribute": '<b title="</b>">' * 1000 + "<p>x" * 10_000,
+            "its end is in a script": f"{'<script></b></script>'.join(bold)}{'<p>x' * 10_000}",
+            "its end is in too many blocks": f"{''.join(tag + '<div>' * 9 + '</b>' for tag in bold)}{'<p>x' * 10_000}",
+            "its end is out of its reach": "<li><ul></li>" * 20_000,
+            "no tag ends": '<a x="' * 50_000,
+        }.items():
+            with self.subTest(name):
+                began = time.process_time()
+                found = safe_html(source)
+                self.assertLess(time.process_time() - began, 3)
+                self.assertLess(len(found), 650_000)
+                self.assertLessEqual(len(plain(source, 300)), 300)
+        self.assertEqual(safe_html("<div>" * 600 + "1 &lt; <i>2"), html.escape(" " * 600 + "1 < " + " 2"))
+
+    def test_what_is_long_is_cut_and_closed(self) -> None:
+        found = safe_html("<blockquote>" + "<a href='https://example.org/'>x</a> &amp; " * 7000)
+        self.assertLess(len(found), 601_000)
+        self.assertTrue(found.endswith("</blockquote>"), found[-80:])
+
+    def test_html_of_every_day_is_as_it_was(self) -> None:
+        for source, wanted in {
+            "<ul><li>a<li>b</ul><p>c<p>d": "<ul><li>a</li><li>b</li></ul><p>c</p><p>d</p>",
+            "<table><tr><td>a<td>b<tr><td>c</table>": (
+                "<table><tbody><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></tbody></table>"
+            ),
+            "a <3 b<!-- c --> <b title='>'>d</b>": 'a &lt;3 b <b title="&gt;">d</b>',
+            "<svg><path d='M0'/><text>e</text></svg>f<script>'<b>'</script>g<object><p>h</object>": "fg",
+            "<noscript><b>i</b></noscript>": "<b>i</b>",
+            "<b>" * 100 + "j" + "</b>" * 100: "<b>" * 100 + "j" + "</b>" * 100,
+            "<<!---->b>k": "&lt;b&gt;k",
+            "<p>l" * 5000: "<p>l</p>" * 5000,
+            "<ul><li>m</ul>" * 5000: "<ul><li>m</li></ul>" * 5000,
+        }.items():
+            with self.subTest(source[:80]):
+                self.assertEqual(safe_html(source), wanted)
 
     def test_pictures_are_lazy_and_tell_nobody_where_they_are_looked_at(self) -> None:
         found = safe_html('<img src="//cdn.example/a.png" alt="A"><a href="?b=1">b</a>', base="https://example.org/d/x")
