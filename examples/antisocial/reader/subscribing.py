@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.db.models import Q
 
 from reader import search
 from reader.models import Entry, Feed, State, Subscription
@@ -62,10 +63,10 @@ def unsubscribe(subscription: Subscription) -> None:
 
 
 def drop_unread_feeds(feed_ids: Iterable[int]) -> int:
-    """Delete those of these feeds that nobody reads and nobody has a star in; how many."""
+    """Delete those of these feeds that nobody reads, with nothing in them that is starred or unread; how many."""
     dropped = 0
     for feed in Feed.objects.filter(pk__in=list(feed_ids), subscriptions=None):
-        if State.objects.filter(entry__feed=feed, starred_at__isnull=False).exists():
+        if State.objects.filter(Q(starred_at__isnull=False) | Q(read_at=None), entry__feed=feed).exists():
             continue
         State.objects.filter(entry__feed=feed).delete()
         search.forget_feed(feed.pk)

@@ -11,11 +11,12 @@ from django.db import transaction
 from reader import search
 from reader.fetching.clean import plain
 from reader.fetching.download import Document
-from reader.fetching.moving import join_twin, move
+from reader.fetching.moving import hand_over, is_one_site, join_twin, move
 from reader.fetching.parse import Item, ParsedFeed
 from reader.fetching.schedule import DAY_S, MOST_WAIT_S, delay_s, interval_s
-from reader.models import Entry, Feed, Fetch
+from reader.models import URL_LENGTH, Entry, Feed, Fetch
 from reader.subscribing import hand_out
+from reader.text import host_of
 
 HISTORY_LENGTH = 20
 _GONE = 410
@@ -53,7 +54,7 @@ def record(outcome: Outcome, *, now: datetime, chance: float) -> int:
         feed.save()
         _remember(feed, outcome, added, now)
         if outcome.document is not None and outcome.document.moved_to != feed.url:
-            move(feed, outcome.document.moved_to)
+            _follow(feed, outcome.document.moved_to, outcome, now)
         elif is_first and added:
             join_twin(feed)
     return added
@@ -97,6 +98,25 @@ def _note_success(feed: Feed, outcome: Outcome, now: datetime) -> int:
         every_s=settings.FETCH_EVERY_S, ttl_s=parsed.ttl_s, max_age_s=min(document.max_age_s, DAY_S)
     )
     return keep_entries(feed, parsed.items, now)
+
+
+def _follow(feed: Feed, url: str, outcome: Outcome, now: datetime) -> None:
+    """Have ``feed`` at ``url`` from now on.
+
+    To another site it takes along only what came from there: entries of before, under ids that the other has yet to
+    use, would hide what it is going to publish, and be seen by its readers.
+    """
+    if len(url) > URL_LENGTH:
+        return
+    if is_one_site(feed.url, url) or not Entry.objects.filter(feed=feed, fetched_at__lt=now).exists():
+        move(feed, url)
+        return
+    target, _ = Feed.objects.select_for_update().get_or_create(url=url, defaults={"host": host_of(url)})
+    if outcome.parsed is not None:
+        _note_success(target, outcome, now)
+        target.last_fetched, target.next_fetch_at = now, feed.next_fetch_at
+        target.save()
+    hand_over(feed, into=target)
 
 
 def keep_entries(feed: Feed, items: list[Item], now: datetime) -> int:

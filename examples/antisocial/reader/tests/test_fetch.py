@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
+from django.contrib.auth.models import User
 from django.test import override_settings, tag
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from reader.fetching import claims, rounds
 from reader.fetching.moving import join_twin, merge
 from reader.models import Entry, Feed, Subscription
 from reader.subscribing import subscribe, unsubscribe
+from reader.tasks import tidy_up
 from reader.tests.corpus import ATOM, BROKEN, JSON_FEED, PAGE, RSS, item, rss
 from reader.tests.fetching import FetchingTestCase
 from reader.tests.rows import make_reader
@@ -170,6 +172,26 @@ class MovingTests(FetchingTestCase):
         merge(old, into=new)
         self.assertEqual([state.entry.feed for state in reading.starred(self.ada)], [new])
 
+    def test_what_was_read_in_one_of_two_feeds_is_read_when_they_are_one(self) -> None:
+        old, new = self.fetched("/a", RSS), self.fetched("/b", RSS)
+        reading.mark_read(self.ada, [old.entries.get(guid="one").pk, new.entries.get(guid="two").pk])
+        merge(old, into=new)
+        self.assertEqual(reading.count_unread(self.ada), 0)
+
+    def test_readers_of_the_feed_that_stays_have_what_is_newer_unread(self) -> None:
+        day = "Mon, {:02} Jan 2024 10:00:00 GMT".format
+        items = [item(guid=str(n), title=f"Of day {n}", pubDate=day(n)) for n in range(1, 5)]
+        grace = make_reader("grace")
+        old = self.fetched("/old", rss(items[2], items[0]))
+        new = subscribe(grace, self.serve("/new", rss(items[1])))[0].feed
+        self.fetch(new)
+        reading.mark_all_read(grace, newest=2**40)
+        self.serve("/new", rss(items[3], items[1]))
+        self.serve("/old", redirect(301, "/new"))
+        self.fetch(old)
+        self.assertEqual([state.entry.guid for state in reading.unread(grace)], ["4", "3"])
+        self.assertEqual([state.entry.guid for state in reading.unread(self.ada)], ["4", "3", "2", "1"])
+
     def test_one_feed_under_two_spellings_of_its_address_becomes_one(self) -> None:
         old = self.fetched("/feed", RSS)
         reading.mark_read(self.ada, [old.entries.get(guid="one").pk])
@@ -214,6 +236,70 @@ class MovingTests(FetchingTestCase):
         self.serve("/gone", RSS)
         subscribe(make_reader("grace"), feed.url)
         self.assertEqual(rounds.fetch_due(), (1, 2))
+
+
+class StrangersMoveTests(FetchingTestCase):
+    """A feed that moves to another site, which need not know of it."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.other = FeedServer("127.0.0.2")
+        self.addCleanup(self.other.stop)
+        self.grace = make_reader("grace")
+        self.old = self.fetched(
+            "/f", rss(*(item(guid=str(n), title=f"Not {n}", link=f"/not-{n}") for n in (1, 2, 3, "mine")))
+        )
+        self.serve("/f", redirect(301, self.other.url("/f")))
+
+    def publish(self, *numbers: int) -> None:
+        self.other.answers["/f"] = xml(rss(*(item(guid=str(n), title=f"Really {n}") for n in numbers)))
+
+    def unread(self, user: User) -> set[str]:
+        return {state.entry.title for state in reading.unread(user)}
+
+    def test_nothing_of_it_gets_into_the_other_sites_feed(self) -> None:
+        self.publish(1)
+        feed = self.fetch(subscribe(self.grace, self.other.url("/f"))[0].feed)
+        self.publish(2, 1)
+        self.fetch(self.old)
+        self.assertEqual(self.unread(self.grace), {"Really 1", "Really 2"})
+        self.publish(3, 2, 1)
+        self.fetch(feed)
+        self.assertEqual(self.unread(self.grace), {"Really 1", "Really 2", "Really 3"})
+        self.assertEqual({entry.title for entry in self.entries(feed)}, {"Really 1", "Really 2", "Really 3"})
+        self.assertEqual(self.unread(self.ada), {"Really 1", "Really 2", "Really 3", "Not 3", "Not mine"})
+
+    def test_nor_into_one_that_nobody_reads_yet(self) -> None:
+        self.publish(1)
+        self.fetch(self.old)
+        feed = Feed.objects.get(url=self.other.url("/f"))
+        self.assertEqual((feed.title, self.unread(self.ada)), ("A feed", {"Really 1", "Not 2", "Not 3", "Not mine"}))
+        self.assertGreater(feed.next_fetch_at, timezone.now())
+        subscribe(self.grace, feed.url)
+        self.publish(2, 1)
+        self.fetch(feed)
+        self.assertEqual(self.unread(self.grace), {"Really 1", "Really 2"})
+
+    def test_its_readers_keep_what_is_unread_or_starred_and_go_along(self) -> None:
+        self.publish(1, 2)
+        reading.star(self.ada, self.old.entries.filter(guid__in=["2", "3"]).values_list("pk", flat=True))
+        reading.mark_read(self.ada, self.old.entries.exclude(guid="mine").values_list("pk", flat=True))
+        self.fetch(self.old)
+        self.assertEqual(Subscription.objects.get().feed.url, self.other.url("/f"))
+        self.assertEqual(self.unread(self.ada), {"Not mine"})
+        self.assertEqual({state.entry.title for state in reading.starred(self.ada)}, {"Really 2", "Not 3"})
+        tidy_up()
+        self.assertEqual(self.unread(self.ada), {"Not mine"})
+        reading.mark_all_read(self.ada, newest=2**40)
+        reading.star(self.ada, self.old.entries.values_list("pk", flat=True), starred=False)
+        tidy_up()
+        self.assertEqual([feed.url for feed in Feed.objects.all()], [self.other.url("/f")])
+
+    def test_what_comes_with_the_first_fetch_is_the_others(self) -> None:
+        self.publish(1)
+        feed = self.fetched("/short", redirect(301, self.other.url("/f")))
+        self.assertEqual(feed.url, self.other.url("/f"))
+        self.assertEqual([entry.title for entry in self.entries(feed)], ["Really 1"])
 
 
 class ScheduleTests(FetchingTestCase):

@@ -84,6 +84,8 @@ class ReadingTests(TestCase):
             subscribing.unsubscribe(Subscription.objects.get(user=user))
         self.assertEqual(Feed.objects.count(), 1)
         reading.star(self.grace, [self.entries[0].pk], starred=False)
+        self.assertEqual(subscribing.drop_unread_feeds([self.feed.pk]), 0)
+        reading.mark_read(self.grace, [self.entries[0].pk])
         self.assertEqual(subscribing.drop_unread_feeds([self.feed.pk]), 1)
         self.assertFalse(Feed.objects.exists() or Entry.objects.exists() or State.objects.exists())
 
