@@ -31,7 +31,8 @@ def subscribe(user: User, address: str, *, title: str = "") -> tuple[Subscriptio
     Raises ValueError if it is no address of the web.
     """
     url = feed_url(address)
-    feed, _ = Feed.objects.get_or_create(url=url, defaults={"host": host_of(url)})
+    # Whoever stores the feed has its row locked, and hands out to those who were subscribed before.
+    feed, _ = Feed.objects.select_for_update().get_or_create(url=url, defaults={"host": host_of(url)})
     subscription, is_new = Subscription.objects.get_or_create(user=user, feed=feed, defaults={"title": title})
     if is_new:
         Feed.objects.filter(pk=feed.pk, gone_at__isnull=False).update(gone_at=None, failures=0)

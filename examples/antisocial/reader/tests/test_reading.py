@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from django.test import SimpleTestCase, TestCase
+from threading import Thread
+from unittest import skipUnless
+
+from django.db import connection, transaction
+from django.test import SimpleTestCase, TestCase, TransactionTestCase
 
 from reader import reading, subscribing
 from reader.models import Entry, Feed, State, Subscription
@@ -88,6 +92,28 @@ class ReadingTests(TestCase):
         reading.mark_read(self.grace, [self.entries[0].pk])
         self.assertEqual(subscribing.drop_unread_feeds([self.feed.pk]), 1)
         self.assertFalse(Feed.objects.exists() or Entry.objects.exists() or State.objects.exists())
+
+
+@skipUnless(connection.vendor == "postgresql", "SQLite has one writer at a time")
+class WhileStoringTests(TransactionTestCase):
+    def test_who_subscribes_while_a_feed_is_stored_gets_all_of_it(self) -> None:
+        ada, grace = make_reader("ada"), make_reader("grace")
+        feed = subscribed_to("https://example.org/feed", ada)
+
+        def subscribe_too() -> None:
+            try:
+                subscribed_to(feed.url, grace)
+            finally:
+                connection.close()
+
+        other = Thread(target=subscribe_too)
+        with transaction.atomic():
+            Feed.objects.select_for_update().get(pk=feed.pk)  # as record() does
+            make_entries(feed, 3)
+            other.start()
+            other.join(1)  # it waits, or is done too soon
+        other.join(10)
+        self.assertEqual((reading.count_unread(ada), reading.count_unread(grace)), (3, 3))
 
 
 class SearchTests(TestCase):
