@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from reader import search
-from reader.models import Entry, Feed, State, Subscription
+from reader.models import URL_LENGTH, Entry, Feed, State, Subscription
 from reader.text import feed_url, host_of
 
 # A feed may come with all that was ever in it: of what was there before the subscription, this much is unread.
@@ -28,9 +28,11 @@ _HAND_OUT = """
 def subscribe(user: User, address: str, *, title: str = "") -> tuple[Subscription, bool]:
     """Subscribe ``user`` to the feed at ``address``, and say whether that is new; a feed gone before is tried again.
 
-    Raises ValueError if it is no address of the web.
+    Raises ValueError if it is no address of the web, or a longer one than can be kept.
     """
     url = feed_url(address)
+    if len(url) > URL_LENGTH:
+        raise ValueError(f"an address of more than {URL_LENGTH} characters cannot be kept")
     # Whoever stores the feed has its row locked, and hands out to those who were subscribed before.
     feed, _ = Feed.objects.select_for_update().get_or_create(url=url, defaults={"host": host_of(url)})
     subscription, is_new = Subscription.objects.get_or_create(user=user, feed=feed, defaults={"title": title})

@@ -141,21 +141,22 @@ def subscription_edit(request: ApiRequest) -> HttpResponse:
 def quickadd(request: ApiRequest) -> HttpResponse:
     """Subscribe to the feed at an address, or to that of the site there."""
     address = request.POST.get("quickadd") or request.GET.get("quickadd", "")
-    found = _subscribe(request, address.removeprefix("feed/"), "")
-    if found is None:
-        return JsonResponse({"numResults": 0, "query": address, "error": "this is not an address of the web"})
+    try:
+        found = _subscribe(request, address.removeprefix("feed/"), "")
+    except ids.BadNameError as error:
+        return JsonResponse({"numResults": 0, "query": address, "error": str(error)})
     return JsonResponse(
         {"numResults": 1, "query": address, "streamId": f"feed/{found.feed_id}", "streamName": str(found)}
     )
 
 
-def _subscribe(request: ApiRequest, address: str, title: str) -> Subscription | None:
+def _subscribe(request: ApiRequest, address: str, title: str) -> Subscription:
     from reader.tasks import ask_to_fetch  # Celery is a third of this process's boot, and few requests need it
 
     try:
         subscription, is_new = subscribing.subscribe(request.user, address, title=title)
-    except ValueError:
-        return None
+    except ValueError as error:
+        raise ids.BadNameError(str(error)) from error
     if is_new:
         ask_to_fetch(subscription.feed)
     return subscription

@@ -174,6 +174,13 @@ class SubscriptionTests(ApiTestCase):
         self.assertEqual((answer["numResults"], answer["streamId"]), (1, f"feed/{feed.pk}"))
         self.assertEqual(self.post("subscription/quickadd", quickadd="javascript:x").json()["numResults"], 0)
 
+    def test_an_address_that_is_too_long_is_refused_with_the_reason(self) -> None:
+        address = f"https://example.org/{'x' * 1000}"
+        answer = self.post("subscription/quickadd", quickadd=address).json()
+        self.assertEqual((answer["numResults"], "1000 characters" in answer["error"]), (0, True))
+        answer = self.post("subscription/edit", ac="subscribe", s=f"feed/{address}")
+        self.assertContains(answer, "1000 characters", status_code=400)
+
     def test_what_is_not_there_is_said(self) -> None:
         for form in (
             {"ac": "unsubscribe", "s": "feed/999"},

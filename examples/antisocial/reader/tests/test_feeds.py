@@ -54,6 +54,7 @@ class FeedsTests(ReaderTestCase):
             "": "Type or paste",
             "ftp://example.org/": "begins with http",
             "javascript:alert(1)": "begins with http",
+            "https://example.org/" + "é" * 200: "begins with http",
             "https://example.org/feed": "subscribed to this feed already",
         }.items():
             with self.subTest(url):
@@ -138,12 +139,17 @@ class OpmlPageTests(ReaderTestCase):
     def test_feeds_are_brought_by_a_file_or_a_zip_with_it(self) -> None:
         for content in (OPML, zipped(("a/readme.txt", b"x"), ("a/feeds.opml", OPML))):
             Subscription.objects.exclude(feed=self.feed).delete()
-            self.assertContains(self.upload(content), "2 feeds added, 1 without an address of the web (line 7).")
+            self.assertContains(self.upload(content), "2 feeds added, 1 without a usable address (line 7).")
             self.assertEqual(
                 set(Subscription.objects.exclude(feed=self.feed).values_list("feed__url", "title")),
                 {("http://one.example/feed", "Café"), ("https://two.example/feed", "Two")},
             )
         self.assertContains(self.upload(OPML), "0 feeds added, 2 known already, 1 without")
+
+    def test_an_address_that_is_too_long_is_one_line_that_is_wrong(self) -> None:
+        outlines = [opml.Outline(url=f"https://example.org/{path}") for path in ("x" * 1000, "short")]
+        page = self.upload(opml.write(outlines, title="x"))
+        self.assertContains(page, "1 feed added, 1 without a usable address (line 7).")
 
     def test_a_file_without_feeds_is_explained(self) -> None:
         for content, why in (

@@ -50,7 +50,7 @@ def import_opml(request: HttpRequest) -> HttpResponse:
     known = len(upload.outlines) - len(new) - len(wrong)
     said = f"{_feeds(len(new))} added"
     said += f", {known} known already" if known else ""
-    said += f", {len(wrong)} without an address of the web (line {_some(wrong)})" if wrong else ""
+    said += f", {len(wrong)} without a usable address (line {_some(wrong)})" if wrong else ""
     messages.success(request, f"{said}.")
     _ask_for(new[:MOST_FETCHED_AT_ONCE])
     return redirect("reader:feeds")
