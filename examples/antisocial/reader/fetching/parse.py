@@ -96,7 +96,7 @@ def parse(body: bytes, *, content_type: str, url: str, now: datetime) -> ParsedF
         title=plain(head.get("title", ""), TITLE_LENGTH),
         site_url=web_link(head.get("link", ""), LINK_LENGTH, base=url),
         ttl_s=max(int(ttl[:6]) * 60 if ttl.isdecimal() else 0, period_s),
-        items=_items((_raw(entry, url) for entry in parsed.entries[:MOST_ENTRIES]), now),
+        items=_items((_raw(entry, url) for entry in parsed.entries), now),
     )
 
 
@@ -121,7 +121,7 @@ def _json(body: bytes, url: str, now: datetime) -> ParsedFeed:
     return ParsedFeed(
         title=plain(title, TITLE_LENGTH),
         site_url=web_link(site_url, LINK_LENGTH, base=url),
-        items=_items((Raw(base=url, **article) for article in articles[:MOST_ENTRIES]), now),
+        items=_items((Raw(base=url, **article) for article in articles), now),
     )
 
 
@@ -167,8 +167,9 @@ def _time(stamp: Any) -> datetime | None:
 
 
 def _items(raws: Iterable[Raw], now: datetime) -> list[Item]:
-    """Articles in the feed's order, each with an id of its own."""
-    items = [_item(raw, now - timedelta(milliseconds=place)) for place, raw in enumerate(raws)]
+    """The newest articles in the feed's order, each with an id of its own."""
+    newest = _newest(list(raws), now)
+    items = [_item(raw, now - timedelta(milliseconds=place)) for place, raw in enumerate(newest)]
     times = Counter(item.guid for item in items)
     unique: dict[str, Item] = {}
     for item in items:
@@ -176,6 +177,18 @@ def _items(raws: Iterable[Raw], now: datetime) -> list[Item]:
         named = item if times[item.guid] == 1 else replace(item, guid=short_guid(f"{item.guid}\n{item.digest}"))
         unique.setdefault(named.guid, named)
     return list(unique.values())
+
+
+def _newest(raws: list[Raw], now: datetime) -> list[Raw]:
+    """At most ``MOST_ENTRIES``: some feeds list the oldest first."""
+    by_age = sorted(range(len(raws)), key=lambda place: _published(raws[place], now), reverse=True)
+    return [raws[place] for place in sorted(by_age[:MOST_ENTRIES])]
+
+
+def _published(raw: Raw, now: datetime) -> datetime:
+    """Its date, or now if it has none, or none that can be believed."""
+    is_believable = raw.published is not None and raw.published >= _FIRST_DATE
+    return min(raw.published, now) if is_believable and raw.published else now
 
 
 def _item(raw: Raw, now: datetime) -> Item:
@@ -186,7 +199,6 @@ def _item(raw: Raw, now: datetime) -> Item:
     summary = (plain(raw.summary, SUMMARY_LENGTH) if is_apart else "") or _cut(text, SUMMARY_LENGTH)
     title = plain(raw.title, TITLE_LENGTH) or summary[:80] or link[:TITLE_LENGTH] or "Untitled"
     digest = hashlib.sha256(f"{title}\n{link}\n{text}".encode()).hexdigest()[:32]
-    is_believable = raw.published is not None and raw.published >= _FIRST_DATE
     return Item(
         guid=short_guid(raw.guid.strip() or link or f"digest:{digest}"),
         title=title,
@@ -195,7 +207,7 @@ def _item(raw: Raw, now: datetime) -> Item:
         summary=summary,
         content=content,
         words=" ".join(words_of(f"{title} {text}")),
-        published=min(raw.published, now) if is_believable and raw.published else now,
+        published=_published(raw, now),
         digest=digest,
     )
 

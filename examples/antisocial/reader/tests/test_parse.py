@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from doctest import DocTestSuite
+from email.utils import format_datetime
 from unittest import TestLoader, TestSuite
 
 from django.test import SimpleTestCase
@@ -156,6 +158,20 @@ class ItemTests(SimpleTestCase):
         dates = [entry.published for entry in parsed(rss(*(item(guid=str(n), title="t") for n in range(3)))).items]
         self.assertEqual(dates, sorted(dates, reverse=True))
         self.assertEqual(len(set(dates)), 3)
+
+    def test_of_very_many_entries_the_newest_are_taken_wherever_they_are(self) -> None:
+        dates = [NOW - timedelta(days=age) for age in range(299, -1, -1)]
+        in_rss = [item(guid=str(n), title="t", pubDate=format_datetime(date)) for n, date in enumerate(dates)]
+        in_rss.insert(10, item(guid="undated", title="t"))
+        in_json = [{"id": str(n), "date_published": date.isoformat()} for n, date in enumerate(dates)]
+        in_json.insert(10, {"id": "undated"})
+        feed = {"version": "https://jsonfeed.org/version/1", "items": in_json}
+        wanted = ["undated", *map(str, range(101, 300))]
+        for body in (rss(*in_rss), json.dumps(feed)):
+            self.assertEqual([entry.guid for entry in parsed(body).items], wanted)
+        self.assertEqual([entry.guid for entry in parsed(rss(*reversed(in_rss))).items], wanted[:0:-1] + wanted[:1])
+        undated = parsed(rss(*(item(guid=str(n), title="t") for n in range(300)))).items
+        self.assertEqual([entry.guid for entry in undated], list(map(str, range(200))))
 
     def test_entries_without_ids_have_one_by_their_link_or_else_their_text(self) -> None:
         first, second, third = parsed(
