@@ -87,6 +87,12 @@ def is_one_site(url: str, other: str) -> bool:
 
 
 def _join_doubles(feed: Feed, into: Feed) -> None:
+    # What somebody had not read when they unsubscribed is marked read there, and was not.
+    marked = State.objects.filter(read_at__isnull=False, starred_at=None)
+    readers = Subscription.objects.filter(feed=feed).values("user")
+    marked.filter(feed=feed).exclude(user__in=readers).delete()
+    already = Subscription.objects.filter(feed=into).values("user")
+    marked.filter(feed=into, user__in=readers).exclude(user__in=already).delete()
     with connection.cursor() as cursor:
         cursor.execute(_STATES, [into.pk, feed.pk])
     there = Entry.objects.filter(feed=into).values("guid")

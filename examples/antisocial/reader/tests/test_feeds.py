@@ -13,9 +13,10 @@ from django.urls import reverse
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from reader import opml
-from reader.models import Entry, Feed, Fetch, Subscription
-from reader.tasks import fetch_feed
+from reader import opml, reading
+from reader.models import Entry, Feed, Fetch, State, Subscription
+from reader.subscribing import subscribe
+from reader.tasks import fetch_feed, tidy_up
 from reader.tests.rows import make_entries, make_reader, subscribed_to
 from reader.tests.test_entries import ReaderTestCase
 
@@ -75,12 +76,35 @@ class FeedsTests(ReaderTestCase):
 
     def test_unsubscribing_can_be_undone(self) -> None:
         Subscription.objects.update(title="Mine")
-        make_entries(self.feed, 2)
+        entries = make_entries(self.feed, 4)
+        reading.mark_read(self.user, [entries[0].pk, entries[2].pk])
+        reading.star(self.user, [entries[3].pk])
         page = self.client.post(reverse("reader:unsubscribe", args=[self.feed.pk]), follow=True)
         self.assertContains(page, "Unsubscribed from Mine")
-        self.assertFalse(Entry.objects.exists())
+        self.assertEqual(self.unread(), ["Title 3."])
+        Entry.objects.create(feed=self.feed, guid="since", title="Since.", published=entries[3].published)
         self.assertContains(self.client.post(reverse("reader:undo"), follow=True), "Subscribed to Mine again.")
         self.assertEqual(Subscription.objects.get().feed.url, "https://example.org/feed")
+        self.assertEqual(self.unread(), ["Title 1.", "Since.", "Title 3."])
+
+    def test_subscribing_anew_is_no_undoing(self) -> None:
+        make_entries(self.feed, 2)
+        reading.mark_all_read(self.user, newest=2**40)
+        self.client.post(reverse("reader:unsubscribe", args=[self.feed.pk]))
+        self.assertEqual(self.unread(), [])
+        subscribe(self.user, self.feed.url)
+        self.assertEqual(self.unread(), ["Title 0.", "Title 1."])
+
+    def test_a_feed_that_nobody_reads_any_more_goes_in_time_and_can_be_had_again(self) -> None:
+        make_entries(self.feed, 2)
+        self.client.post(reverse("reader:unsubscribe", args=[self.feed.pk]))
+        tidy_up()
+        self.assertFalse(Feed.objects.exists() or Entry.objects.exists() or State.objects.exists())
+        self.client.post(reverse("reader:undo"))
+        self.assertEqual(Subscription.objects.get().feed.url, "https://example.org/feed")
+
+    def unread(self) -> list[str]:
+        return [state.entry.title for state in reading.unread(self.user)]
 
     def test_nobody_sees_or_touches_anothers_feeds(self) -> None:
         feed = subscribed_to("https://example.org/theirs", make_reader("grace"))

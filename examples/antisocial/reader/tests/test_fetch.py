@@ -178,6 +178,15 @@ class MovingTests(FetchingTestCase):
         merge(old, into=new)
         self.assertEqual(reading.count_unread(self.ada), 0)
 
+    def test_what_was_not_read_before_unsubscribing_from_one_is_not_read_in_the_other(self) -> None:
+        for stays in (False, True):
+            with self.subTest(stays=stays):
+                Feed.objects.all().delete()
+                left, kept = self.fetched(f"/left-{stays}", RSS), self.fetched(f"/kept-{stays}", RSS)
+                unsubscribe(Subscription.objects.get(feed=left))
+                merge(*((kept, left) if stays else (left, kept)))
+                self.assertEqual(reading.count_unread(self.ada), 2)
+
     def test_readers_of_the_feed_that_stays_have_what_is_newer_unread(self) -> None:
         day = "Mon, {:02} Jan 2024 10:00:00 GMT".format
         items = [item(guid=str(n), title=f"Of day {n}", pubDate=day(n)) for n in range(1, 5)]

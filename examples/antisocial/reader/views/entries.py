@@ -112,15 +112,16 @@ def undo(request: HttpRequest) -> HttpResponse:
         count = reading.undo(request.user, datetime.fromisoformat(last["marked_at"]))
         messages.success(request, "1 entry is unread again." if count == 1 else f"{count} entries are unread again.")
         return redirect("reader:stream")
-    if "url" in last:
-        subscription, _ = subscribing.subscribe(request.user, last["url"], title=last["title"])
+    if "left_at" in last:
+        left = subscribing.Left(datetime.fromisoformat(last["left_at"]), last["newest"])
+        subscription = subscribing.subscribe_again(request.user, last["url"], left, title=last["title"])
         messages.success(request, f"Subscribed to {subscription} again.")
         return redirect("reader:feeds")
     messages.info(request, "There is nothing to undo.")
     return redirect("reader:stream")
 
 
-def offer_undo(request: HttpRequest, said: str, what: dict[str, str]) -> None:
+def offer_undo(request: HttpRequest, said: str, what: dict[str, str | int]) -> None:
     """Say what was done, with a button that takes it back."""
     request.session["undo"] = what
     messages.success(request, said, extra_tags="undo")

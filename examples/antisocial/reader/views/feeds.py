@@ -120,10 +120,10 @@ def fetch_now(request: HttpRequest, feed_id: int) -> HttpResponse:
 def unsubscribe(request: HttpRequest, feed_id: int) -> HttpResponse:
     """End a subscription, which can be taken back."""
     subscription = _subscription(request, feed_id)
-    undo = {"url": subscription.feed.url, "title": subscription.title}
     said = f"Unsubscribed from {subscription}. What you starred stays."
-    subscribing.unsubscribe(subscription)
-    offer_undo(request, said, undo)
+    left = subscribing.unsubscribe(subscription)
+    undo = {"url": subscription.feed.url, "title": subscription.title}
+    offer_undo(request, said, undo | {"left_at": left.at.isoformat(), "newest": left.newest})
     return redirect("reader:feeds")
 
 
