@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from contextlib import suppress
 from unittest.mock import patch
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -201,6 +202,17 @@ class OpmlPageTests(ReaderTestCase):
 
 
 class OpmlTests(SimpleTestCase):
+    def test_a_zip_that_is_broken_anywhere_is_explained(self) -> None:
+        for packing in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+            archive = io.BytesIO()
+            with zipfile.ZipFile(archive, "w", packing) as target:
+                target.writestr("é.opml", OPML)
+            whole = archive.getvalue()
+            for at in range(2, len(whole)):
+                broken = whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]
+                with self.subTest(packing=packing, at=at), suppress(opml.OpmlError):
+                    opml.read(io.BytesIO(broken))
+
     def test_too_many_feeds_are_refused(self) -> None:
         outlines = [opml.Outline(url=f"https://example.org/{n}") for n in range(3)]
         with patch.object(opml, "MOST_FEEDS", 2), self.assertRaisesMessage(opml.OpmlError, "3 feeds in this file"):
