@@ -10,6 +10,8 @@ from typing import BinaryIO
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from reader.text import without_controls
+
 MOST_BYTES = 5_000_000
 MOST_FEEDS = 5000
 
@@ -50,12 +52,13 @@ def read(file: BinaryIO) -> list[Outline]:
 def write(outlines: Iterable[Outline], *, title: str) -> bytes:
     """An OPML document."""
     root = ElementTree.Element("opml", version="2.0")
-    ElementTree.SubElement(ElementTree.SubElement(root, "head"), "title").text = title
+    ElementTree.SubElement(ElementTree.SubElement(root, "head"), "title").text = without_controls(title)
     body = ElementTree.SubElement(root, "body")
     for outline in outlines:
         site = {"htmlUrl": outline.site_url} if outline.site_url else {}
         names = {"text": outline.title, "title": outline.title}
-        ElementTree.SubElement(body, "outline", {"type": "rss", **names, "xmlUrl": outline.url, **site})
+        values = {"type": "rss", **names, "xmlUrl": outline.url, **site}
+        ElementTree.SubElement(body, "outline", {name: without_controls(value) for name, value in values.items()})
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 

@@ -1,9 +1,11 @@
-"""One address for each feed."""
+"""One address for each feed, and texts that can be kept and handed on."""
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
+_CONTROLS = re.compile(r"[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -37,3 +39,8 @@ def host_of(url: str) -> str:
         return (urlsplit(url).hostname or "")[:255]
     except ValueError:
         return ""
+
+
+def without_controls(text: str) -> str:
+    """``text`` without the characters that XML cannot hold; one of them, NUL, no database can."""
+    return _CONTROLS.sub("", text)

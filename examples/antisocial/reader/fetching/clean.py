@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 import nh3
 
 from reader.fetching.markup import bounded
+from reader.text import without_controls
 
 MOST_SAFE = 600_000
 _TAGS_TO_TEXT = 20  # however much of a title's or a summary's beginning is tags
@@ -87,7 +88,7 @@ def plain(source: str, limit: int) -> str:
     """The text of ``source`` in one line of at most ``limit`` characters, to be escaped like any other text."""
     text = tidy(source[: limit * _TAGS_TO_TEXT])
     if "<" in text or "&" in text:
-        text = text_of(_cleaner("").clean(bounded(text)))
+        text = tidy(text_of(_cleaner("").clean(bounded(text))))  # they can be written as entities, too
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
@@ -98,8 +99,8 @@ def text_of(safe: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """``text`` without what a database cannot hold: a NUL, half a pair of surrogates."""
-    return text.replace("\0", "").encode(errors="replace").decode()
+    """``text`` without what a database or an export cannot hold: control characters, half a pair of surrogates."""
+    return without_controls(text).encode(errors="replace").decode()
 
 
 def web_link(link: str, limit: int, *, base: str = "") -> str:

@@ -213,6 +213,12 @@ class OpmlTests(SimpleTestCase):
                 with self.subTest(packing=packing, at=at), suppress(opml.OpmlError):
                     opml.read(io.BytesIO(broken))
 
+    def test_what_xml_cannot_hold_is_left_out(self) -> None:
+        every = "".join(map(chr, [*range(32), 0xFFFE, 0xFFFF]))
+        outline = opml.Outline(url="https://example.org/", title=f"a{every}b", site_url=f"https://example.org/{every}")
+        (found,) = opml.read(io.BytesIO(opml.write([outline], title=every)))
+        self.assertEqual((found.title, found.site_url), ("a b", "https://example.org/"))
+
     def test_too_many_feeds_are_refused(self) -> None:
         outlines = [opml.Outline(url=f"https://example.org/{n}") for n in range(3)]
         with patch.object(opml, "MOST_FEEDS", 2), self.assertRaisesMessage(opml.OpmlError, "3 feeds in this file"):

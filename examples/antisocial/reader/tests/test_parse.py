@@ -268,6 +268,10 @@ class CleanTests(SimpleTestCase):
         self.assertEqual(plain("<p>one</p><p>t<b>w</b>o &amp; &lt;b&gt;</p>", 99), "one two & <b>")
         self.assertEqual(plain('<p title="a > b">x</p>\0\ud800', 99), "x ?")
 
+    def test_text_has_no_control_characters_however_they_are_written(self) -> None:
+        for source in ("a\x07b\x1f\uffff", "a&#7;b&#x1f;", "a<i>\x0b\x08</i>b"):
+            self.assertEqual(plain(source, 99), "ab", repr(source))
+
     def test_links_other_than_to_the_web_are_dropped(self) -> None:
         self.assertEqual(web_link(" https://example.org/a ", 100), "https://example.org/a")
         for link in ("javascript:x", "data:text/html,x", "//example.org", "http://[", "https://e/\ud800", "https:///x"):
