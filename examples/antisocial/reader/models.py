@@ -11,6 +11,7 @@ from reader.text import host_of
 
 URL_LENGTH = 1000
 QUARTER_HOUR_S = 900
+GREATEST_ID = 2**63 - 1  # no database takes a greater one
 
 
 class Feed(models.Model):

@@ -51,7 +51,8 @@ def client_login(request: HttpRequest) -> HttpResponse:
     if attempt.is_too_many():
         headers = {"Retry-After": limits.RETRY_AFTER}
         return HttpResponse("Error=Throttled\n", status=429, content_type="text/plain", headers=headers)
-    app = AppPassword.objects.filter(digest=_digest(password), user__username=name, user__is_active=True).first()
+    right = AppPassword.objects.filter(digest=_digest(password), user__username=name, user__is_active=True)
+    app = None if "\0" in name else right.first()  # PostgreSQL takes no NUL, not even to look for it
     if app is None:
         attempt.failed()
         return HttpResponse("Error=BadAuthentication\n", status=401, content_type="text/plain")

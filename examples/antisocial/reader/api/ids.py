@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from reader.models import GREATEST_ID
+
 LONG = "tag:google.com,2005:reader/item/"
 STATE = "user/-/state/com.google/"
 READING_LIST, READ, UNREAD, STARRED = f"{STATE}reading-list", f"{STATE}read", f"{STATE}unread", f"{STATE}starred"
 KEPT_UNREAD = f"{STATE}kept-unread"
-_GREATEST = 2**63 - 1
 
 
 class BadNameError(ValueError):
@@ -42,7 +43,7 @@ def entry_id(name: str) -> int:
     if not re.fullmatch(r"[0-9a-fA-F]{1,16}" if is_hexadecimal else r"[0-9]{1,19}", digits):
         raise BadNameError(f"{name[:80]!r} is not an item id")
     number = int(digits, 16 if is_hexadecimal else 10)
-    if number > _GREATEST:
+    if number > GREATEST_ID:
         raise BadNameError(f"{name[:80]!r} is not an item id")
     return number
 

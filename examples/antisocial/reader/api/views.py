@@ -17,6 +17,7 @@ from reader.api.auth import ApiRequest, View, changing, edit_token, signed_in
 from reader.api.items import item, titles
 from reader.api.streams import asked, feed_id, moment, page_of
 from reader.models import Entry, State, Subscription
+from reader.text import without_controls
 
 MOST_IDS = 50_000
 MOST_ITEMS = 1000  # contents can be long
@@ -130,7 +131,7 @@ def subscription_edit(request: ApiRequest) -> HttpResponse:
         wanted = ids.stream(name)
         if wanted.kind != "feed":
             return _bad(f"{name[:80]!r} is not a feed")
-        title = titles_given[at][:300] if at < len(titles_given) else ""
+        title = without_controls(titles_given[at])[:300] if at < len(titles_given) else ""
         if not actions[action](request, wanted.name, title):
             return _bad(f"there is no subscription {name[:80]!r}")
     return _ok()

@@ -102,6 +102,7 @@ class LogInTests(ApiTestCase):
             ("ada", ""),
             ("nobody", self.password),
             ("grace", self.password),
+            ("ada\0", self.password),
         ):
             answer = self.client.post("/accounts/ClientLogin", {"Email": name, "Passwd": password})
             self.assertContains(answer, "BadAuthentication", status_code=401)
@@ -161,7 +162,7 @@ class SubscriptionTests(ApiTestCase):
         self.assertEqual(answer.content, b"OK")
         ask.assert_called_once()
         added = Subscription.objects.get(user=self.user, title="Mine")
-        self.post("subscription/edit", ac="edit", s=f"feed/{added.feed_id}", t="Yours")
+        self.post("subscription/edit", ac="edit", s=f"feed/{added.feed_id}", t="You\0rs")
         titles = {found["id"]: found["title"] for found in self.json("subscription/list")["subscriptions"]}
         self.assertEqual(titles[f"feed/{added.feed_id}"], "Yours")
         self.post("subscription/edit", ac="unsubscribe", s="feed/https://example.org/new")

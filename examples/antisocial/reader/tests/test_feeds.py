@@ -115,6 +115,14 @@ class FeedsTests(ReaderTestCase):
             self.assertEqual(self.client.post(reverse(f"reader:{name}", args=[feed.pk])).status_code, 404, name)
         self.assertEqual(Subscription.objects.count(), 2)
 
+    def test_a_feed_with_an_impossible_number_is_not_found(self) -> None:
+        for number in (2**63, 10**22):
+            self.assertEqual(self.client.get(f"/feeds/{number}/").status_code, 404)
+            for action in ("fetch", "unsubscribe", "rename"):
+                self.assertEqual(self.client.post(f"/feeds/{number}/{action}/").status_code, 404, action)
+            self.assertEqual(self.client.get(f"/entries/{number}/").status_code, 404)
+            self.assertEqual(self.client.post(f"/account/apps/{number}/revoke/").status_code, 404)
+
     def test_changes_need_a_token(self) -> None:
         strict = Client(enforce_csrf_checks=True)
         strict.force_login(self.user)
@@ -152,7 +160,7 @@ class FeedTests(ReaderTestCase):
 
     def test_a_title_of_ones_own_is_given_and_taken_back(self) -> None:
         rename = reverse("reader:rename", args=[self.feed.pk])
-        self.assertContains(self.client.post(rename, {"title": "  My\n feed "}, follow=True), "It is called My feed.")
+        self.assertContains(self.client.post(rename, {"title": "  My\n fe\0ed "}, follow=True), "It is called My feed.")
         self.assertContains(self.client.post(rename, {"title": ""}, follow=True), "It is called A feed.")
 
 

@@ -23,6 +23,7 @@ from reader.api.auth import make_password
 from reader.forms import AccountForm, SignUpForm
 from reader.limits import RETRY_AFTER, WITHIN, Attempt
 from reader.models import AppPassword
+from reader.text import without_controls
 
 FORM, TEXT = "reader/accounts/form.html", "reader/accounts/text.html"
 MOST_APPS = 50
@@ -116,7 +117,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @never_cache
 def app_passwords(request: HttpRequest) -> HttpResponse:
     """Make a password for a reader app, and show it this once."""
-    name = " ".join(request.POST.get("name", "").split())[:100]
+    name = " ".join(without_controls(request.POST.get("name", "")).split())[:100]
     if not name:
         messages.error(request, "Give the app a name, so that you know it again.")
         return redirect("reader:account")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -11,8 +11,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from reader import opml, reading, subscribing
 from reader.forms import ImportForm, SubscribeForm
-from reader.models import Entry, Feed, Subscription
+from reader.models import GREATEST_ID, Entry, Feed, Subscription
 from reader.paging import Cursor
+from reader.text import without_controls
 from reader.views.entries import PAGE_LENGTH, listed, offer_undo, with_states
 
 # More of them wait for the schedule, which asks for them one after the other.
@@ -103,7 +104,7 @@ def feed(request: HttpRequest, feed_id: int) -> HttpResponse:
 def rename(request: HttpRequest, feed_id: int) -> HttpResponse:
     """Give a feed a title of one's own, or its own one back."""
     subscription = _subscription(request, feed_id)
-    subscription.title = " ".join(request.POST.get("title", "").split())[:300]
+    subscription.title = " ".join(without_controls(request.POST.get("title", "")).split())[:300]
     subscription.save(update_fields=["title"])
     messages.success(request, f"It is called {subscription}.")
     return redirect("reader:feed", feed_id)
@@ -143,6 +144,8 @@ def _page(request: HttpRequest, form: SubscribeForm, upload: ImportForm) -> Http
 
 
 def _subscription(request: HttpRequest, feed_id: int) -> Subscription:
+    if feed_id > GREATEST_ID:
+        raise Http404
     return get_object_or_404(Subscription.objects.select_related("feed"), user=request.user, feed=feed_id)
 
 
