@@ -49,7 +49,7 @@ def record(outcome: Outcome, *, now: datetime, chance: float) -> int:
             _note_failure(feed, outcome, now)
         else:
             added = _note_success(feed, outcome, now)
-        wait_s = delay_s(feed.interval_s, failures=feed.failures, chance=chance, is_first=is_first)
+        wait_s = delay_s(_interval_s(feed), failures=feed.failures, chance=chance, is_first=is_first)
         feed.next_fetch_at = max(now + timedelta(seconds=wait_s), feed.not_before or now)
         feed.save()
         _remember(feed, outcome, added, now)
@@ -63,7 +63,7 @@ def record(outcome: Outcome, *, now: datetime, chance: float) -> int:
 def put_off(feed: Feed, *, now: datetime, chance: float) -> None:
     """Give the claim back and try again later, as after a failure, though nothing else of the fetch can be kept."""
     failures = feed.failures + 1
-    wait_s = delay_s(feed.interval_s, failures=failures, chance=chance)
+    wait_s = delay_s(_interval_s(feed), failures=failures, chance=chance)
     Feed.objects.filter(pk=feed.pk).update(
         last_fetched=now,
         claimed_until=None,
@@ -71,6 +71,11 @@ def put_off(feed: Feed, *, now: datetime, chance: float) -> None:
         last_error="what the server sent cannot be stored: the log says why",
         next_fetch_at=now + timedelta(seconds=wait_s),
     )
+
+
+def _interval_s(feed: Feed) -> int:
+    """The seconds between two fetches, by the settings of today."""
+    return max(feed.interval_s, settings.FETCH_EVERY_S)
 
 
 def _note_failure(feed: Feed, outcome: Outcome, now: datetime) -> None:
@@ -90,6 +95,8 @@ def _note_success(feed: Feed, outcome: Outcome, now: datetime) -> int:
     feed.last_error, feed.failures, feed.not_before, feed.gone_at = "", 0, None, None
     feed.etag, feed.modified = document.etag or feed.etag, document.modified or feed.modified
     if parsed is None:
+        # What the feed itself asked for is not known here: it is in the interval already.
+        feed.interval_s = max(feed.interval_s, min(document.max_age_s, DAY_S))
         return 0
     feed.etag, feed.modified = document.etag, document.modified
     feed.title = parsed.title or feed.title

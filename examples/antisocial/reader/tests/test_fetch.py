@@ -329,6 +329,22 @@ class ScheduleTests(FetchingTestCase):
                 wait_s = self.next_in_s(self.fetch(self.fetched(path, answer)))
                 self.assertTrue(least_s <= wait_s <= least_s * 1.1 + 1, wait_s)
 
+    def test_an_answer_of_not_modified_may_ask_for_more_time_too(self) -> None:
+        feed = self.fetched("/rss", RSS)
+        for header, wait_s in (("max-age=7200", 7200), ("max-age=60", 7200), ("max-age=31536000", 86_400)):
+            with self.subTest(header):
+                self.serve("/rss", Answer(status=304, headers={"Cache-Control": header}))
+                self.assertTrue(wait_s <= self.next_in_s(feed := self.fetch(feed)) <= wait_s * 1.1 + 1)
+        self.serve("/rss", RSS)
+        self.assertLess(self.next_in_s(self.fetch(feed)), 1000)
+
+    def test_a_longer_pause_is_kept_by_feeds_that_do_not_change_or_never_worked(self) -> None:
+        same, broken = self.fetched("/cached"), self.subscribed("/missing")
+        with override_settings(FETCH_EVERY_S=HOUR_S):
+            self.assertTrue(HOUR_S <= self.next_in_s(self.fetch(same)) <= HOUR_S * 1.1 + 1)
+            self.assertGreaterEqual(self.next_in_s(self.fetch(broken)), 2 * HOUR_S)
+        self.assertLess(self.next_in_s(self.fetch(same)), 1000)
+
     @tag("slow")
     def test_what_was_subscribed_to_at_once_is_spread_over_an_interval(self) -> None:
         waits = {round(self.next_in_s(self.fetched(f"/{n}", RSS))) for n in range(12)}
