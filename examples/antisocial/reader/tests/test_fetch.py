@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from reader import reading
 from reader.fetching import claims, rounds
+from reader.fetching.discovery import linked_feeds
 from reader.fetching.moving import join_twin, merge
 from reader.models import Entry, Feed, Subscription
 from reader.subscribing import subscribe, unsubscribe
@@ -529,6 +531,15 @@ class DiscoveryTests(FetchingTestCase):
             with self.subTest(path):
                 Feed.objects.all().delete()
                 self.assertEqual(self.fetched(path, self.page(*parts)).url, self.server.url("/real"))
+
+    def test_a_page_takes_no_more_than_its_length_is_worth(self) -> None:
+        link = b'<link rel="alternate" type="text/xml" title=\'"a" > b\' href="/real">'
+        for junk in (b"<a ", b"<a x='", b"<!--", b"<link ", b'<link "', b"<script>", b"</"):
+            with self.subTest(junk):
+                began = time.process_time()
+                found = linked_feeds(b"<!-- " + link + b" -->" + link + junk * 100_000, url="https://example.org/blog/")
+                self.assertEqual(found, ["https://example.org/real"])
+                self.assertLess(time.process_time() - began, 2)
 
     def test_without_a_link_the_common_places_are_tried(self) -> None:
         self.serve("/index.xml", RSS)
