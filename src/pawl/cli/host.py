@@ -17,11 +17,13 @@ from pawl.errors import PawlError, UsageError
 from pawl.home import Home
 
 # KillMode=process: when systemd restarts a pawld that was killed, its apps must go on serving.
+# StartLimitIntervalSec=0: what pawld waits for, a database at boot for example, may take longer than a few tries.
 _UNIT = """\
 [Unit]
 Description=Pawl, continuous deployment ({home})
 Documentation=https://pypi.org/project/pawl-deploy/
-After=network-online.target
+StartLimitIntervalSec=0
+After=network-online.target{database}
 Wants=network-online.target
 
 [Service]
@@ -30,7 +32,7 @@ ExecStart={command}
 Environment={environment}
 EnvironmentFile=-{environment_file}
 {user}Restart=on-failure
-RestartSec=1
+RestartSec=2
 KillMode=process
 TimeoutStopSec=150
 LimitNOFILE=65536
@@ -111,6 +113,7 @@ def unit(home: Home, *, system: bool, as_user: str | None) -> str:
         environment=_quoted([f"PAWL_HOME={home.path}"]) + " " + _quoted([f"PATH={os.environ.get('PATH', os.defpath)}"]),
         environment_file=str(home.path / "pawld.env").replace("%", "%%"),
         user=f"User={as_user}\n" if as_user else "",
+        database=" postgresql.service" if system else "",  # may hold the ledger; nothing where there is none
         wanted_by="multi-user.target" if system else "default.target",
     )
 
