@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.faults.fault_rig import CONFIG, WANTED, Site, Sites, begin, kill
@@ -63,6 +64,27 @@ def test_restart_scale_and_down_work_on_adopted_instances(sites: Sites) -> None:
         site.assert_sound()
 
     sites.each(rule, ["once"])
+
+
+def test_a_pawld_that_takes_long_to_start_is_left_to_it_and_the_apps_serve_on(sites: Sites) -> None:
+    impatient = "from pawl.client import local; local._START_S = 0.0; from pawl.cli.main import main; main()"
+
+    def wait(site: Site, _case: str) -> None:
+        with site.load():
+            pids = found(site)
+            site.pawl.ok("down", "--leave-running")
+            up = subprocess.run(
+                [sys.executable, "-c", impatient, "up"], env=site.pawl.environ(), capture_output=True, text=True
+            )
+            assert up.returncode == 1, up
+            assert "does not answer after 0 s" in up.stderr
+            assert "it is still starting and was left to go on" in up.stderr
+            assert "pawl status" in up.stderr
+            eventually(lambda: site.pawl.run("status").returncode == 0)
+            assert found(site) == pids
+            site.assert_sound()
+
+    sites.each(wait, ["once"])
 
 
 def test_what_died_without_pawld_is_started_again_by_the_next_one(sites: Sites) -> None:

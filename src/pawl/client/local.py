@@ -20,6 +20,7 @@ def start(home: Home, arguments: list[str]) -> dict[str, object]:
 
     Raises:
         StateError, UsageError: it ended at once; its own words are passed on.
+        StateError: it takes longer than 40 s, and goes on starting.
     """
     home.create()
     log = home.log / "pawld.log"
@@ -43,8 +44,12 @@ def start(home: Home, arguments: list[str]) -> dict[str, object]:
         except Unreachable:
             pass
         if time.monotonic() > deadline:
-            process.terminate()
-            raise StateError(f"pawld did not answer within {_START_S:g} s", next_step=f"see: {log}")
+            # To end it now would end the apps with it, which it may have taken over by now and which serve.
+            raise StateError(
+                f"pawld (pid {process.pid}) does not answer after {_START_S:g} s",
+                why="it is still starting and was left to go on: it answers when it is ready",
+                next_step=f"see: pawl status; what keeps it: {log}",
+            )
         time.sleep(0.02)
     raise _why_it_ended(log, began, process.returncode)
 
