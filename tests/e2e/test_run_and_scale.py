@@ -160,6 +160,23 @@ def test_a_new_instance_that_does_not_come_up_is_told(app: App) -> None:
     assert app.get() == (200, "hello 1")
 
 
+def test_a_new_instance_that_cannot_be_started_is_told_and_comes_when_it_can(app: App) -> None:
+    commit = app.configure(health='path = "/healthz"\nstart_timeout_s = 1')
+    app.deploy()
+    source = app.pawl.home.releases(app.name) / commit[:12] / "app"
+    source.rename(source.with_name("away"))
+    done = app.pawl.run("scale", app.name, "web=3")
+    source.with_name("away").rename(source)
+    assert done.returncode == 1
+    what, why, next_step = error_lines(done.stderr)
+    assert what == "error: not healthy after 1 s: web.2, web.3"
+    assert why.startswith("  why: web.2 could not be started (No such file or directory: ")
+    assert why.endswith("; Pawl goes on trying")
+    assert next_step == f"  see: pawl logs {app.name}"
+    assert eventually(lambda: len(app.pids() - {None}) == 3)
+    assert app.pawl.ok("scale", app.name, "web=3").strip() == f"{app.name}: web=3"
+
+
 def test_removing_an_app_leaves_the_one_whose_name_begins_the_same(app: App) -> None:
     other = sibling(app, f"{app.name}2")
     for one in (app, other):

@@ -117,6 +117,19 @@ def test_an_instance_above_its_memory_is_replaced_by_a_new_one_first(place: Path
         site.destroy()
 
 
+def test_what_cannot_be_started_when_pawld_comes_up_is_tried_until_it_can(sites: Sites) -> None:
+    def lack(site: Site, _case: str) -> None:
+        site.pawl.ok("down")
+        source = site.pawl.home.releases("hello") / site.release(site.version) / "app"
+        source.rename(source.with_name("away"))
+        site.pawl.up()
+        eventually(lambda: [states(site, name) for name in site.wanted] == [["waiting"]] * len(site.wanted))
+        source.with_name("away").rename(source)
+        site.assert_sound()
+
+    sites.each(lack, ["once"])
+
+
 @pytest.mark.parametrize("moment", ["idle", "in a deploy", "in a deploy, in its second task", "just switched"])
 def test_after_a_power_cut_what_was_live_comes_back(place: Path, moment: str) -> None:
     """Everything is killed at once, and run/ is empty as after a reboot that emptied a tmpfs."""

@@ -230,13 +230,15 @@ async def scale(pawld: Pawld, app: str, request: ScaleRequest) -> dict[str, int]
             raise UsageError(f"{kind} cannot be scaled to {count}: 0 to {most} instances", why=why)
     pawld.ledger.append(Scaled(processes=request.processes), app=app)
     pawld.deploys.ensure(app)
-    await asyncio.sleep(0)
     longest = max((config.processes[kind].health.start_timeout_s for kind in request.processes), default=0.0)
-    late = await pawld.engine.wait_live(app, longest)
+    wanted = pawld.engine.wanted(app, view.live.release, request.processes)
+    places = [f"{kind}.{number + 1}" for kind in request.processes for number in range(wanted[kind])]
+    late = await pawld.engine.wait_live(app, places, longest)
     if late:
+        ends = [f"{name} {how}" for name, how in late.items() if how]
         raise StageFailed(
             f"not healthy after {longest:g} s: {', '.join(late)}",
-            why="Pawl goes on trying",
+            why="; ".join([*ends, "Pawl goes on trying"]),
             next_step=f"see: pawl logs {app}",
         )
     return request.processes

@@ -100,6 +100,8 @@ class Signals:
         before = self._store.attribution.currents()
         for instance in web:
             record = instance.record
+            if not record.address:  # its place is held, and nothing of it runs yet
+                continue
             self._store.instance_began(
                 Tenure(as_logged(record.address), record.app, record.release, record.name, record.started_at)
             )

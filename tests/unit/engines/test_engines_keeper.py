@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from pawl.engines.process import keeper, proc
 from pawl.engines.process.instance import Instance, State
 from pawl.engines.process.keeper import backoff_s
 from pawl.engines.process.records import Role
+from pawl.errors import StageFailed
 from tests.unit.engines.engines_rig import WEB, Rig, play, until
 
 LIMITED = "[processes.{kind}]\nmemory = '{limit}'\n"
@@ -120,6 +123,59 @@ def test_one_that_is_ended_while_it_waits_is_not_started_again(place: Path, monk
     play(hello(place), scene)
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that could not be started is tried again at once."""
+    monkeypatch.setattr(keeper, "_RETRY_S", 0.02)
+
+
+@contextmanager
+def unstartable(rig: Rig) -> Iterator[None]:
+    """While the block runs no process of the release can be started, for its working folder is away."""
+    source = rig.plan.source
+    source.rename(source.with_name("away"))
+    yield
+    source.with_name("away").rename(source)
+
+
+@pytest.mark.usefixtures("soon")
+def test_one_that_cannot_be_started_holds_its_place_and_is_tried_until_it_can(place: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        rig.supervisor.send_traffic_to("hello", "d1")
+        with unstartable(rig):
+            rig.keeper.start(rig.plan, rig.process(), "web.1", deploy="d1")
+            held = only(rig, "web.1")
+            assert (held.state, held.record.role, held.record.is_healthy) == (State.WAITING, Role.LIVE, False)
+            assert held.exit_text.startswith("could not be started (No such file or directory: ")
+            with pytest.raises(StageFailed, match=r"'web\.1'"):
+                await rig.supervisor.wait_healthy(held, rig.process())
+            look_at_memory(rig)
+            await asyncio.sleep(0.1)
+            assert only(rig, "web.1") is held
+        await until(lambda: rig.routes)
+        assert rig.routes == [[only(rig, "web.1").record.address]]
+        assert len(list(rig.home.instances.glob("*.json"))) == 1
+        assert list(rig.home.app("hello").glob("*.idx")) == []
+        assert rig.witness.told == []
+
+    play(hello(place), scene)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_place_that_is_wanted_no_longer_is_not_tried_again(place: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        with unstartable(rig):
+            rig.keeper.start(rig.plan, rig.process(), "web.1", deploy="d1")
+            held = only(rig, "web.1")
+            rig.supervisor.end([held])
+            await rig.supervisor.wait_ended([held])
+        await until(lambda: not rig.supervisor._tasks)
+        assert rig.supervisor.all() == []
+        assert list(rig.home.instances.iterdir()) == []
+
+    play(hello(place), scene)
+
+
 @pytest.mark.parametrize(
     ("warm_for_s", "available", "is_left"),
     [(60.0, 0.5, True), (-1.0, 0.5, False), (60.0, 0.01, False)],
@@ -196,6 +252,51 @@ def test_a_singleton_above_its_memory_has_ended_before_the_new_one_starts(place:
         assert [line.split()[-1] for line in lines][:4] == ["began", "stopping", "ended", "began"]
 
     play(lambda: Rig(place, {"web": WEB, "beat": "python3 worker.py"}, more="memory = '1MB'\nsingleton = true"), scene)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_singleton_that_has_ended_for_its_memory_is_tried_until_the_new_one_starts(place: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        old = await rig.healthy("beat.1")
+        with unstartable(rig):
+            look_at_memory(rig)
+            await until(lambda: old.state is State.ENDED and only(rig, "beat.1").exit_text)
+            assert only(rig, "beat.1").state is State.WAITING
+        await until(lambda: only(rig, "beat.1").is_alive)
+
+    play(lambda: Rig(place, {"web": WEB, "beat": "python3 worker.py"}, more="memory = '1MB'\nsingleton = true"), scene)
+
+
+def test_a_singleton_is_not_started_again_where_a_deploy_has_taken_its_place_meanwhile(place: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        old = await rig.healthy("beat.1")
+        look_at_memory(rig)
+        await until(lambda: old.state is State.STOPPING)
+        rig.supervisor.end(rig.supervisor.all(process="beat"))
+        await until(lambda: not rig.supervisor._tasks)
+        assert rig.supervisor.all() == []
+        assert rig.witness.told == ["beat.1 too big"]
+
+    play(lambda: Rig(place, {"web": WEB, "beat": "python3 worker.py"}, more="memory = '1MB'\nsingleton = true"), scene)
+
+
+def test_one_whose_replacement_cannot_be_started_goes_on_and_is_replaced_later(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "_FIRST_REPLACEMENT_PAUSE_S", 0.0)
+
+    async def scene(rig: Rig) -> None:
+        old = await rig.healthy("web.1")
+        rig.supervisor.send_traffic_to("hello", "d1")
+        with unstartable(rig):
+            look_at_memory(rig)
+            await until(lambda: rig.witness.told and not rig.supervisor._tasks)
+            assert rig.supervisor.all() == [old]
+            assert old.is_serving
+        look_at_memory(rig)
+        await until(lambda: "web.1 replaced: memory" in rig.witness.told)
+
+    play(lambda: Rig(place, {"web": WEB}, more="memory = '1MB'"), scene)
 
 
 def test_one_without_a_limit_and_one_below_it_are_left_alone(place: Path) -> None:

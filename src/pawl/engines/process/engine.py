@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from pawl.config.schema import AppConfig, Process
@@ -352,16 +352,20 @@ class ProcessEngine:
                 return
         there = {item.record.name for item in self.supervisor.all(live.app, role=Role.LIVE)}
         if name not in there:
-            new = self.supervisor.spawn(plan, process, name, deploy=live.deploy, role=Role.LIVE)
-            self.keeper.bring_into_service(new)
+            self.keeper.start(plan, process, name, deploy=live.deploy)
 
-    async def wait_live(self, app: str, timeout_s: float) -> list[str]:
-        """Wait until every live instance is healthy; the names of those that are not when time is up."""
+    async def wait_live(self, app: str, names: Collection[str], timeout_s: float) -> dict[str, str]:
+        """Wait until each of these places has a healthy live instance.
+
+        Those that have none when time is up, with how the last one there ended; empty when that is not known.
+        """
         deadline = time.monotonic() + timeout_s
         while True:
-            late = [i.record.name for i in self.supervisor.all(app, role=Role.LIVE) if not i.record.is_healthy]
+            live = self.supervisor.all(app, role=Role.LIVE)
+            healthy = {item.record.name for item in live if item.record.is_healthy}
+            late = {name: "" for name in names if name not in healthy}
             if not late or time.monotonic() >= deadline:
-                return late
+                return late | {item.record.name: item.exit_text for item in live if item.record.name in late}
             await asyncio.sleep(0.05)
 
     async def remove(self, app: str) -> None:

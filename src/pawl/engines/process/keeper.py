@@ -12,6 +12,7 @@ from pawl.config.schema import Process
 from pawl.engines.process import proc
 from pawl.engines.process.instance import Instance, State
 from pawl.engines.process.logs import LogFolder, LogKeeper
+from pawl.engines.process.plans import Plan
 from pawl.engines.process.records import Role
 from pawl.engines.process.supervisor import Supervisor
 from pawl.errors import PawlError
@@ -80,26 +81,42 @@ class Keeper:
         instance.change(pid=0, start_ticks=0, is_healthy=False, restarts=restarts)
         self._supervisor.background(self._restart(instance, backoff_s(len(crashes))))
 
+    def start(self, plan: Plan, process: Process, name: str, *, deploy: str) -> None:
+        """Start a live instance and bring it into service, both in the background; tried until it starts."""
+        new = self._started(self._supervisor.hold(plan, process, name, deploy=deploy))
+        if new is not None:
+            self.bring_into_service(new)
+
     async def _restart(self, old: Instance, pause_s: float) -> None:
         await asyncio.sleep(pause_s)
+        new = self._started(old)
+        if new is not None:
+            await self._bring_into_service(new)
+
+    def _started(self, old: Instance) -> Instance | None:
+        """A new instance in the place of a live one that has no process.
+
+        None when the place is wanted no longer, and when it cannot be started now: that is tried again.
+        """
         if old.record.role is not Role.LIVE or old.plan is None:
-            return
+            return None
         process = old.plan.config.processes.get(old.record.process)
         if process is None:
             self._supervisor.forget(old)
-            return
+            return None
         try:
             new = self._supervisor.spawn(
                 old.plan, process, old.record.name, deploy=old.record.deploy, role=Role.LIVE,
                 restarts=old.record.restarts,
             )  # fmt: skip
-        except (PawlError, OSError):
+        except (PawlError, OSError) as error:
             log.exception("%s of %s cannot be started; it is tried again", old.record.name, old.record.app)
+            old.exit_text = f"could not be started ({error.why if isinstance(error, PawlError) else error})"
             self._supervisor.background(self._restart(old, _RETRY_S))
-            return
+            return None
         new.state = State.CRASH_LOOP if old.state is State.CRASH_LOOP else State.STARTING
         self._supervisor.forget(old)
-        await self._bring_into_service(new)
+        return new
 
     async def _bring_into_service(self, instance: Instance) -> bool:
         """Send requests to a live instance once it is healthy; one that is not is ended, which counts as a crash."""
@@ -173,19 +190,27 @@ class Keeper:
         """Put a new instance in the place of one that has grown too big: new one first, a singleton's old one first."""
         assert old.plan is not None
         process = old.plan.config.processes[old.record.process]
+        name, deploy, restarts = old.record.name, old.record.deploy, old.record.restarts
         if process.singleton:
+            held = self._supervisor.hold(old.plan, process, name, deploy=deploy, restarts=restarts)
             self._supervisor.end([old])
             await self._supervisor.wait_ended([old])
-            if self._supervisor.all(old.record.app, process=old.record.process):  # a deploy has come in between
+            new = self._started(held)
+            if new is None:
                 return
-        role = Role.LIVE if process.singleton else Role.TRIAL
-        new = self._supervisor.spawn(
-            old.plan, process, old.record.name, deploy=old.record.deploy, role=role, restarts=old.record.restarts
-        )
-        if process.singleton:
             await self._bring_into_service(new)
-        elif not await self._take_over(old, new, process):
-            return
+        else:
+            try:
+                new = self._supervisor.spawn(
+                    old.plan, process, name, deploy=deploy, role=Role.TRIAL, restarts=restarts
+                )  # fmt: skip
+            except (PawlError, OSError):
+                log.exception(
+                    "%s of %s cannot be replaced now and goes on; it is looked at again", name, old.record.app
+                )
+                return
+            if not await self._take_over(old, new, process):
+                return
         self._witness.replaced(new, reason="memory")
 
     async def _take_over(self, old: Instance, new: Instance, process: Process) -> bool:

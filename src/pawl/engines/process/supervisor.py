@@ -149,6 +149,22 @@ class Supervisor:
         self._instances[instance_id] = instance
         return instance
 
+    def hold(self, plan: Plan, process: Process, name: str, *, deploy: str, restarts: int = 0) -> Instance:
+        """Keep the place of a live instance: one without a process, which waits to be started."""
+        instance_id = secrets.token_hex(4)
+        record = Record(
+            id=instance_id, app=plan.app, process=name.partition(".")[0], name=name, release=plan.release,
+            settings=plan.settings, deploy=deploy, address="", role=Role.LIVE, started_at=time.time(),
+            log=f"{name}-{instance_id}.log", is_compound=False, stop_timeout_s=process.stop_timeout_s,
+            restarts=restarts,
+        )  # fmt: skip
+        instance = Instance(
+            record, plan, state=State.WAITING, started_monotonic=time.monotonic(), records=self._records
+        )  # fmt: skip
+        instance.save()
+        self._instances[instance_id] = instance
+        return instance
+
     def _address(self, plan: Plan, process: Process, name: str, instance_id: str) -> launch.Address:
         if not name.startswith("web."):
             return launch.Address("", {})
@@ -183,7 +199,8 @@ class Supervisor:
         Raises:
             StageFailed: it died, or its health check said no; with its last log lines.
         """
-        assert instance.handle is not None
+        if instance.handle is None:  # its place is held, and it could not be started yet
+            raise self.failure(instance, process, "")
         host, is_https = _asked_as(instance)
         probing = asyncio.ensure_future(
             health.wait_healthy(
