@@ -114,6 +114,24 @@ def test_on_a_full_disk_nothing_is_begun_and_what_runs_serves_on(small_site: Sit
         site.assert_sound()
 
 
+def test_a_proxy_that_dies_on_a_full_disk_is_back(small_site: Site, small_disk: Path) -> None:
+    site = small_site
+    fill(small_disk)
+    kill(site.caddy_pid())
+    eventually(lambda: "proxy" in site.pawl.processes().values())
+    eventually(lambda: serves(site), within_s=30)
+    make_room(small_disk)
+    site.assert_sound()
+    site.deploy()
+
+
+def serves(site: Site) -> bool:
+    """Whether the site answers; the proxy may not listen yet."""
+    with contextlib.suppress(OSError):
+        return site.pawl.get() == (200, f"hello {site.version}")
+    return False
+
+
 def test_a_disk_that_fills_up_in_a_deploy_delays_its_end_and_no_more(small_site: Site, small_disk: Path) -> None:
     site = small_site
     filler = small_disk / "home" / "apps" / "hello" / "data" / "filler"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import time
@@ -21,6 +22,8 @@ from pawl.proxy import admin, launch, ports
 from pawl.proxy.process import ProcessId, Watched, how_it_ended, write_atomically
 from pawl.proxy.routes import Machine, Route, caddy_config, listens_on
 from pawl.proxy.slots import Slots
+
+log = logging.getLogger(__name__)
 
 OnEvent = Callable[[str, dict[str, Any]], None]
 
@@ -154,7 +157,7 @@ class Caddy:
         self._running = running
         self._since = self._clock()
         self._is_up.set()
-        process.record(self._record)
+        self._write_down(process)
         self._remember(config or {})
         return True
 
@@ -162,12 +165,19 @@ class Caddy:
         binary = self._binary or launch.find_binary()
         ports.require_free(listens_on(config))
         self._home.caddy_socket.unlink(missing_ok=True)
-        self._remember(config)
+        try:
+            self._save(config)
+        except OSError as error:
+            raise StateError(
+                "the proxy's configuration cannot be written", why=str(error),
+                next_step="free space or permissions there",
+            ) from error  # fmt: skip
+        self._loaded = config
         since = launch.log_size(self._home)
         process = launch.spawn(binary, self._config_file, home=self._home, mark=self._mark, environ=self._environ)
         if process is None:
             raise launch.why_it_ended(self._home, since)
-        process.record(self._record)
+        self._write_down(process)
         running = Watched(process, is_child=True)
         try:
             await self._answer(running, _START_S)
@@ -209,7 +219,7 @@ class Caddy:
                 try:
                     async with self._lock:
                         await self._start_new(self._loaded)
-                except PawlError as error:
+                except (PawlError, OSError) as error:
                     self._tell("proxy failed", error=str(error))
             self._restarts += 1
             down_ms = round((loop.time() - died_at) * 1000)
@@ -234,8 +244,28 @@ class Caddy:
         return caddy_config(routes, machine=self._machine, home=self._home)
 
     def _remember(self, config: dict[str, Any]) -> None:
-        write_atomically(self._config_file, json.dumps(config))
+        """Note what Caddy serves; a disk that is full does not take from what runs."""
         self._loaded = config
+        try:
+            self._save(config)
+        except OSError as error:
+            log.error("the proxy's configuration cannot be written: %s", error)
+
+    def _save(self, config: dict[str, Any]) -> None:
+        """Write the file that a new Caddy reads, unless it says so already."""
+        with contextlib.suppress(OSError, ValueError):
+            if json.loads(self._config_file.read_text()) == config:
+                return
+        write_atomically(self._config_file, json.dumps(config))
+
+    def _write_down(self, process: ProcessId) -> None:
+        """Record the process; where that cannot be, the next pawld asks the kernel who listens on the admin socket."""
+        if ProcessId.recorded(self._record) == process:
+            return
+        try:
+            process.record(self._record)
+        except OSError as error:
+            log.error("the proxy's process cannot be recorded: %s", error)
 
     def _tell(self, name: str, **details: Any) -> None:
         self._on_event(name, {"pid": self._running.process.pid if self._running else None, **details})

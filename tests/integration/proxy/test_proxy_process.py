@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, unix_serve
 
 from pawl.errors import PawlError, StateError
+from pawl.home import Home
 from pawl.proxy import launch
 from pawl.proxy.caddy import Caddy
 from pawl.proxy.process import ProcessId
@@ -223,6 +224,69 @@ def test_a_caddy_that_keeps_dying_is_tried_again_ever_more_slowly_until_it_lives
             is_broken.unlink()
             await rig.event("proxy restarted")
             assert (await rig.ask()).status == 503
+
+    asyncio.run(story())
+
+
+def nothing_can_be_written(home: Home) -> list[Path]:
+    """Have every write of the proxy's run state fail, as a full disk does; remove these folders to make room."""
+    in_the_way = [home.run / ".caddy.json.tmp", home.run / ".caddy-config.json.tmp"]
+    for path in in_the_way:
+        path.mkdir()
+    return in_the_way
+
+
+def test_a_killed_caddy_is_back_though_nothing_can_be_written(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_proxy(tmp_path, detach=True) as rig:
+            rig.slots.assign("hello", [await rig.serve(App("a"))])
+            nothing_can_be_written(rig.home)
+            os.kill(rig.caddy.status()["pid"], signal.SIGKILL)
+            await rig.event("proxy restarted")
+            assert (await rig.ask()).text == "a"
+            pid = rig.caddy.status()["pid"]
+        async with a_proxy(tmp_path, machine=rig.machine) as second:
+            assert second.caddy.status()["pid"] == pid
+
+    asyncio.run(story())
+
+
+def test_a_caddy_is_adopted_and_takes_new_routes_though_nothing_can_be_written(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_proxy(tmp_path, detach=True) as first:
+            pid = first.caddy.status()["pid"]
+        (first.home.run / "caddy.json").unlink()
+        nothing_can_be_written(first.home)
+        async with a_proxy(tmp_path, Route("hello"), Route("new"), machine=first.machine) as second:
+            assert second.caddy.status()["pid"] == pid
+            assert (await second.ask(app="new")).status == 503
+
+    asyncio.run(story())
+
+
+def test_a_caddy_whose_routes_could_not_be_written_is_tried_again_until_they_can(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with a_proxy(tmp_path) as rig:
+            in_the_way = nothing_can_be_written(rig.home)
+            assert await rig.caddy.apply([Route("hello"), Route("new")])
+            os.kill(rig.caddy.status()["pid"], signal.SIGKILL)
+            for _ in range(2):
+                error = (await rig.event("proxy failed"))["error"]
+                assert error.startswith("the proxy's configuration cannot be written\n")
+            for path in in_the_way:
+                path.rmdir()
+            await rig.event("proxy restarted")
+            assert (await rig.ask(app="new")).status == 503
+
+    asyncio.run(story())
+
+
+def test_a_first_caddy_whose_configuration_cannot_be_written_is_not_started(tmp_path: Path) -> None:
+    async def story() -> None:
+        home = a_home(tmp_path)
+        nothing_can_be_written(home)
+        with pytest.raises(StateError, match="the proxy's configuration cannot be written"):
+            await Caddy(home=home, machine=a_machine()).start([Route("hello")])
 
     asyncio.run(story())
 
