@@ -2,7 +2,8 @@
 
 ``PAWL_FAULT_POINT=name`` ends the process with SIGKILL when that point is reached, ``name#2`` at the second time.
 ``@FILE``: what that file says just then, so that a pawld that runs can be told; nothing while there is none.
-The points of a deploy are ``STAGE: before``, ``begun``, ``done`` and ``ended``, and a few within stages.
+The points of a deploy are ``STAGE: before``, ``begun``, ``done`` and ``ended``, and a few within stages;
+of a removal, ``app removed``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from pawl import __version__
-from pawl.daemon import ledgers
+from pawl.daemon import ledgers, removal
 from pawl.daemon.dashboard_server import DashboardServer
 from pawl.daemon.faults import fault_point
 from pawl.daemon.metrics.scrape import Metrics
@@ -44,7 +44,7 @@ class Pawld:
         self.store = Store(home.store)
         self.slots = Slots(home.slots)
         self.witness = LedgerWitness(self.ledger)
-        at = fault_point(environ)
+        self.fault_point = at = fault_point(environ)
         self.signals = Signals(home)
         self.engine = ProcessEngine(
             home, self.store, route=self._route, share=self._share, witness=self.witness, fault_point=at
@@ -86,12 +86,23 @@ class Pawld:
                 self.deploys.ensure(app.name)
             except PawlError:
                 log.exception("%s cannot be brought up", app.name)  # the others can
+        await self._delete_leftovers()
         self.ledger.append(PawldStarted(version=__version__, pid=os.getpid()))
         self.deploys.resume()
         try:
             self.dashboard.listen()
         except StateError as error:
             log.error("%s: %s", error.what, error.why)  # the apps serve without it
+
+    async def _delete_leftovers(self) -> None:
+        """Delete what is left of apps that were removed; a fault in that keeps nothing from coming up."""
+        try:
+            if await removal.delete_leftovers(
+                home=self.home, ledger=self.ledger, slots=self.slots, store=self.store
+            ):  # fmt: skip
+                await self.engine.prune_environments([app.name for app in self.ledger.apps()])
+        except (PawlError, OSError):
+            log.exception("what is left of removed apps could not be deleted")
 
     async def run(self) -> None:
         """Supervise until :meth:`stop` is called, then end everything in order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,16 +14,18 @@ import msgspec
 from pawl.config.load import parse
 from pawl.config.names import check_app_name, check_env_name
 from pawl.config.schema import AppConfig
+from pawl.daemon import removal
 from pawl.daemon.pawld import Pawld
 from pawl.daemon.streams import LogQuery
 from pawl.engines.process.logs import LogFolder
-from pawl.errors import ConfigError, StageFailed, UsageError
+from pawl.errors import ConfigError, PawlError, StageFailed, UsageError
 from pawl.ledger.events import AppCreated, AppRemoved, DeployOptions, Scaled, SettingsChanged
 from pawl.ledger.records import AppView
 from pawl.model import DeployKind
 from pawl.observe import expectations
 from pawl.settings.versions import SettingsFolder
 
+log = logging.getLogger(__name__)
 _MOST_INSTANCES = 100
 
 
@@ -282,10 +285,13 @@ async def remove(pawld: Pawld, app: str) -> None:
     known(pawld, app)
     await pawld.deploys.cancel(app, "the app was removed")
     await pawld.engine.remove(app)
+    # Before the ledger says so: afterwards nobody could tell it from one that 'pawl init' has made anew.
+    await asyncio.to_thread(shutil.rmtree, pawld.home.door(app), ignore_errors=True)
     pawld.ledger.append(AppRemoved(), app=app)
-    await pawld.show_routes()
-    pawld.slots.remove(app)
-    await pawld.store.let_go(app)
-    for folder in (pawld.home.releases(app), pawld.home.settings(app), pawld.home.logs(app), pawld.home.door(app)):
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    pawld.fault_point("app removed")
+    try:
+        await pawld.show_routes()
+    except PawlError:
+        log.exception("%s is removed, but the proxy does not know it yet", app)
+    await removal.delete(app, home=pawld.home, slots=pawld.slots, store=pawld.store)
     await pawld.engine.prune_environments([item.name for item in pawld.ledger.apps()])
