@@ -84,7 +84,7 @@ class Pawld:
         for app in self.ledger.apps():
             try:
                 self.deploys.ensure(app.name)
-            except PawlError:
+            except (PawlError, OSError):
                 log.exception("%s cannot be brought up", app.name)  # the others can
         await self._delete_leftovers()
         self.ledger.append(PawldStarted(version=__version__, pid=os.getpid()))
