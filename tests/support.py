@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,9 +33,21 @@ _GIT_ENV = {
 }  # fmt: skip
 
 
+# Below those that the kernel gives to connections, of which any may be taken before a server comes to listen on it.
+_PORTS = range(15_000, 32_768)
+_NEXT = itertools.count(os.getpid() * 101)
+
+
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+    """A free port, for this process alone while it lives: no other is given the same one, and it is given once."""
+    for _ in _PORTS:
+        port = _PORTS[next(_NEXT) % len(_PORTS)]
+        with socket.socket() as probe, socket.socket(socket.AF_UNIX) as claim, suppress(OSError):
+            claim.bind(f"\0pawl-test-port-{port}")  # a lock that the kernel lifts, however the process ends
+            probe.bind(("", port))
+            claim.detach()
+            return port
+    raise AssertionError("every port is taken")
 
 
 def lacking(what: str) -> NoReturn:

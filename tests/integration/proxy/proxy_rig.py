@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from pawl.proxy.caddy import Caddy
 from pawl.proxy.process import ProcessId
 from pawl.proxy.routes import Machine, Route
 from pawl.proxy.slots import Slots
+from tests.support import free_port
 
 Headers = list[tuple[str, str]]
 
@@ -158,12 +158,6 @@ class Client:
 
     async def __aexit__(self, *_: object) -> None:
         self.writer.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def a_machine() -> Machine:

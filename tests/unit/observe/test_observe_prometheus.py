@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 import time
@@ -17,7 +16,7 @@ import pytest
 from pawl.errors import StateError
 from pawl.observe.prometheus import Metrics, PrometheusSignals
 from pawl.observe.signals import SignalSource
-from tests.support import program
+from tests.support import free_port, program
 
 EDGES = (0.01, 0.1, 1.0)
 CONFIG = """
@@ -88,9 +87,7 @@ def exporter() -> Iterator[Exporter]:
 
 @pytest.fixture
 def url(binary: str, exporter: Exporter, tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (tmp_path / "prometheus.yml").write_text(CONFIG.format(port=exporter.server.server_port))
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(
         [binary, f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/data",

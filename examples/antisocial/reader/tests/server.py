@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import os
+import socket
 import threading
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from reader.tests.corpus import RSS
+
+# With the one 10000 above, a port is below those that the kernel gives to connections, of which any may be taken before
+# a server comes to listen on it.
+_PORTS = range(15_000, 22_768)
+_NEXT = itertools.count(os.getpid() * 101)
+
+
+def free_port() -> int:
+    """A free port, with the one 10000 above it, for this process alone while it lives: each is given once."""
+    for _ in _PORTS:
+        port = _PORTS[next(_NEXT) % len(_PORTS)]
+        with ExitStack() as sockets, suppress(OSError):
+            claims = []
+            for number in (port, port + 10_000):
+                claims.append(sockets.enter_context(socket.socket(socket.AF_UNIX)))
+                claims[-1].bind(f"\0pawl-test-port-{number}")  # a lock that the kernel lifts, however the process ends
+                sockets.enter_context(socket.socket()).bind(("", number))
+            for claim in claims:
+                claim.detach()
+            return port
+    raise AssertionError("every port is taken")
 
 
 @dataclass

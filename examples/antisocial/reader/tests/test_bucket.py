@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,22 +19,10 @@ from unittest import skipUnless
 from django.conf import settings
 from django.test import SimpleTestCase, tag
 
+from reader.tests.server import free_port
+
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "testtesttest"}
 WEED = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-
-
-def free_port() -> int:
-    """A port that is free, with the one 10000 above it, where SeaweedFS has its other door."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = int(probe.getsockname()[1])
-        if port > 55_000:
-            continue
-        try:
-            with socket.create_server(("127.0.0.1", port + 10_000)):
-                return port
-        except OSError:
-            continue
 
 
 @tag("slow", "elsewhere")

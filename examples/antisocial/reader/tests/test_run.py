@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,12 +20,7 @@ from django.conf import settings
 from django.test import SimpleTestCase, tag
 
 from reader.tests.corpus import RSS
-from reader.tests.server import FeedServer, xml
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+from reader.tests.server import FeedServer, free_port, xml
 
 
 @tag("slow", "elsewhere")
