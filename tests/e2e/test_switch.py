@@ -85,7 +85,7 @@ def test_with_keep_warm_0_the_old_release_is_gone_when_the_deploy_is(app: App) -
 
 
 def test_what_was_live_stays_warm_for_its_time_only(app: App) -> None:
-    app.configure(web="keep_warm_s = 2")
+    app.configure(web="keep_warm_s = 5")
     app.deploy()
     (old,) = app.pids()
     app.say("2")
