@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import support
 from tests.integration.services import services_rig
@@ -19,6 +21,12 @@ from tests.integration.services.services_rig import Database
 # theirs; those that are sent Ctrl-C here are to hear it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# How long an example takes says more of what else this machine does than of what is tested.
+settings.register_profile(
+    "pawl", settings.get_profile("ci" if os.environ.get("CI") else "default"),
+    deadline=None, suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+settings.load_profile("pawl")
 
 _SHORT = ("tests/unit/", "tests/contracts/", "tests/judge/", "tests/docs/")
 

@@ -213,7 +213,7 @@ def test_grown_rebuilt_reopened_and_remembered_views_agree(history: list[list[En
         agree(lambda: SqliteLedger(path, clock=TickingClock()), history, is_begun=is_begun)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(history=batches, is_begun=st.booleans())
 def test_those_in_postgresql_agree_as_well(
     ledger_database: Database, history: list[list[Entry]], is_begun: bool
