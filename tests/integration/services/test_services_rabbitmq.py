@@ -93,7 +93,7 @@ def test_asking_for_a_missing_queue_uses_up_nothing(broker: Broker) -> None:
 def test_the_default_virtual_host_may_be_written_in_every_way(broker: Broker, channel: Any, tail: str) -> None:
     send(channel, "celery", 1)
     with opened(url(broker.port, tail=tail)) as services:
-        assert services.read(), services.trouble
+        eventually(services.read)
 
 
 def test_a_virtual_host_that_is_not_there_is_said(broker: Broker) -> None:
@@ -115,7 +115,7 @@ def test_a_right_password_is_in_no_log(broker: Broker, channel: Any, caplog: pyt
     caplog.set_level(0)
     send(channel, "celery", 1)
     with opened(url(broker.port)) as services:
-        assert services.read()
+        eventually(services.read)
         assert SECRET not in caplog.text + repr(services) + repr(vars(services))
 
 
@@ -123,9 +123,9 @@ def test_under_tls_the_server_has_to_be_who_it_says(broker: Broker, channel: Any
     send(channel, "celery", 1)
     secure = {"scheme": "amqps", "host": "localhost"}
     with opened(url(broker.tls_port, **secure, tail=f"//?ssl_ca_certs={broker.certificate.path}")) as services:
-        assert services.read(), services.trouble
+        eventually(services.read)
     with opened(url(broker.tls_port, **secure, tail="//?ssl_cert_reqs=none")) as services:
-        assert services.read(), services.trouble
+        eventually(services.read)
     with opened(url(broker.tls_port, **secure)) as services:
         assert services.read() == []
         assert "certificate verify failed" in services.trouble
