@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from pawl.engines.process import proc
 from tests.faults.fault_rig import CONFIG, Site, begin
 from tests.support import eventually, is_running
 
@@ -51,15 +52,21 @@ class Asking(threading.Thread):
         return self.answer
 
 
+def are_under_way(site: Site, count: int) -> bool:
+    """Whether so many requests have come to the instances."""
+    webs = [record["address"] for record in site.records() if record["name"].startswith("web.")]
+    return sum(map(proc.connections, webs)) >= count
+
+
 def test_requests_and_tasks_under_way_are_finished_first(place: Path) -> None:
     site = Site.at(place, config=CONFIG + "\n[env]\nTASK_S = '1'\n")
     try:
-        slow = [Asking(lambda: site.pawl.get("/slow?s=2")) for _ in range(4)]
-        stream = Asking(lambda: site.pawl.get("/stream?n=8&s=0.2"))
-        time.sleep(0.5)
+        slow = [Asking(lambda: site.pawl.get("/slow?s=3")) for _ in range(4)]
+        stream = Asking(lambda: site.pawl.get("/stream?n=15&s=0.2"))
+        eventually(lambda: are_under_way(site, 5))
         assert stop(site) < 10
         assert [one.result() for one in slow] == [(200, "hello 1")] * 4
-        assert stream.result() == (200, "".join(f"1 {number}\n" for number in range(8)))
+        assert stream.result() == (200, "".join(f"1 {number}\n" for number in range(15)))
         ends = [line.split()[-1] for line in site.file("journal")]
         assert ends == ["began", "stopping", "ended"]
         assert_nothing_is_left(site)
@@ -75,7 +82,7 @@ def test_requests_have_as_long_as_their_app_gives_them_and_no_longer(place: Path
     site = Site.at(place, config=CONFIG.replace("stop_timeout_s = 10", "stop_timeout_s = 1"))
     try:
         slow = Asking(lambda: site.pawl.get("/slow?s=20"))
-        time.sleep(0.5)
+        eventually(lambda: are_under_way(site, 1))
         assert 1 <= stop(site) < 8
         slow.join(10)
         assert slow.answer is None
