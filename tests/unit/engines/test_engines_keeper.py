@@ -236,20 +236,25 @@ def test_a_replacement_that_is_not_healthy_is_dropped_and_the_old_one_goes_on(pl
 
 def test_a_singleton_above_its_memory_has_ended_before_the_new_one_starts(place: Path) -> None:
     async def scene(rig: Rig) -> None:
+        journal = rig.home.data("hello") / "journal"
         old = await rig.healthy("beat.1")
+        await until(journal.exists)  # what is told to end before it has begun writes nothing
         seen: set[int] = set()
 
         def is_done() -> bool:
             seen.add(sum(instance.is_alive for instance in rig.supervisor.all(process="beat")))
             return len(rig.witness.told) == 2
 
+        def written() -> list[str]:
+            return [line.split()[-1] for line in journal.read_text().splitlines()]
+
         look_at_memory(rig)
         await until(is_done)
         assert rig.witness.told == ["beat.1 too big", "beat.1 replaced: memory"]
         assert old.state is State.ENDED
         assert max(seen) == 1
-        lines = (rig.home.data("hello") / "journal").read_text().splitlines()
-        assert [line.split()[-1] for line in lines][:4] == ["began", "stopping", "ended", "began"]
+        await until(lambda: len(written()) >= 4)
+        assert written()[:4] == ["began", "stopping", "ended", "began"]
 
     play(lambda: Rig(place, {"web": WEB, "beat": "python3 worker.py"}, more="memory = '1MB'\nsingleton = true"), scene)
 
