@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -113,13 +114,23 @@ def error_lines(stderr: str) -> list[str]:
     return lines[start:]
 
 
+def below(folder: Path, *, leave_out: tuple[str, ...] = ()) -> Iterator[Path]:
+    """Every file and folder below a folder, but the named ones; what comes and goes meanwhile is no error."""
+
+    def is_no_error(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for parent, folders, files in os.walk(folder, onerror=is_no_error):
+        folders[:] = [name for name in folders if name not in leave_out]
+        yield from (Path(parent, name) for name in [*folders, *files] if name not in leave_out)
+
+
 def files_with(folder: Path, secret: str, *, leave_out: tuple[str, ...] = ()) -> list[Path]:
     """Every file below a folder that has a text in it, but those below the named folders."""
     found = []
-    for path in folder.rglob("*"):
-        if not path.is_file() or path.is_symlink() or any(part in path.parts for part in leave_out):
-            continue
-        with contextlib.suppress(FileNotFoundError):  # a file that came and went meanwhile
-            if secret.encode() in path.read_bytes():
+    for path in below(folder, leave_out=leave_out):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes():
                 found.append(path)
     return found

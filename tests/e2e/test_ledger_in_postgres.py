@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from pawl.ledger.postgres_place import schema_of
-from tests.e2e.e2e_rig import error_lines
+from tests.e2e.e2e_rig import error_lines, files_with
 from tests.e2e.pages_rig import opened
 from tests.integration.services.services_rig import PASSWORD, Database
 from tests.ledger_rig import new_place
@@ -79,8 +79,7 @@ def test_a_pawld_deploys_is_killed_goes_on_and_shares_the_database(
     assert shown.count(f"PostgreSQL 127.0.0.1:{ledger_database.port}/news, place t") == 2
     for secret in (PASSWORD, quote(PASSWORD, safe="")):
         assert secret not in shown
-        written = [path for path in ada.path.rglob("*") if path.is_file() and "envs" not in path.parts]
-        assert not [path for path in written if secret.encode() in path.read_bytes()]
+        assert files_with(ada.path, secret, leave_out=("envs",)) == []
     for item in ada.instances():
         assert b"PAWL_LEDGER" not in Path(f"/proc/{item['pid']}/environ").read_bytes()
     ada.ok("down")
