@@ -227,7 +227,12 @@ def test_keys_pressed_while_more_is_on_its_way_are_not_lost(visit: Visit) -> Non
     for _ in range(55):
         page.keyboard.press("j")
     at(page, "Title 49")
-    (asked,) = held
+
+    def arrived() -> list[Route]:
+        page.wait_for_timeout(20)  # Playwright tells of what happens only while it is waited for
+        return held
+
+    (asked,) = eventually(arrived)
     asked.continue_()
     at(page, "Title 54")
 
