@@ -10,9 +10,11 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Response, expect, sync_playwright
 
 from tests.support import Pawl, program
+
+expect.set_options(timeout=30_000)  # its own 5 s are few on a busy machine
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
