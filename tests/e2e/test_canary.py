@@ -22,7 +22,7 @@ class Played:
     shop: Shop
     watched: Watched
     answers: Sequence[Answer]
-    failed: int
+    failures: Counter[str]
     since_before: str
     since_after: str
 
@@ -39,7 +39,7 @@ def play(shop: Shop, **faults: object) -> Played:
         since = shop.pawl.status(shop.name)["live"]["since"]
         watched = shop.deploy()
     after = shop.pawl.status(shop.name)["live"]["since"]
-    return Played(shop, watched, tally.answers, tally.failed, since, after)
+    return Played(shop, watched, tally.answers, tally.failures, since, after)
 
 
 def good(pawl: Pawl, folder: Path) -> Played:
@@ -87,7 +87,7 @@ def test_before_the_canary_the_old_release_serves_alone_and_after_it_the_new_one
     watched = played.watched
     assert set(played.shares(0, watched.at("stage began", stage="canary") - 1)) == {watched.before}
     assert set(played.shares(watched.at("switched") + 1, watched.at("outcome") - 1)) == {watched.release}
-    assert played.failed == 0
+    assert not played.failures
 
 
 def test_the_canary_and_what_follows_are_one_watch(scenes: Scenes) -> None:
@@ -118,7 +118,7 @@ def test_few_requests_meet_a_bad_canary(scenes: Scenes) -> None:
     played = scenes["bad"]
     ended = played.watched.at("outcome")
     began = played.watched.at("stage began", stage="canary")
-    assert 0 < played.watched.verdict["candidate"]["errors"] <= played.failed < 0.2 * RATE * (ended - began)
+    assert 0 < played.watched.verdict["candidate"]["errors"] <= played.failures.total() < 0.2 * RATE * (ended - began)
 
 
 def test_what_hits_old_and_new_alike_is_not_blamed_on_the_change(scenes: Scenes) -> None:
