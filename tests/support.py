@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -36,16 +37,20 @@ _GIT_ENV = {
 # Below those that the kernel gives to connections, of which any may be taken before a server comes to listen on it.
 _PORTS = range(15_000, 32_768)
 _NEXT = itertools.count(os.getpid() * 101)
+_CLAIMS: deque[int] = deque()
+_MOST_CLAIMS = 200
 
 
 def free_port() -> int:
-    """A free port, for this process alone while it lives: no other is given the same one, and it is given once."""
+    """A free port, for this process alone: no other is given the same one while it may be in use."""
     for _ in _PORTS:
         port = _PORTS[next(_NEXT) % len(_PORTS)]
         with socket.socket() as probe, socket.socket(socket.AF_UNIX) as claim, suppress(OSError):
             claim.bind(f"\0pawl-test-port-{port}")  # a lock that the kernel lifts, however the process ends
             probe.bind(("", port))
-            claim.detach()
+            _CLAIMS.append(claim.detach())
+            if len(_CLAIMS) > _MOST_CLAIMS:  # what had that port is long over
+                os.close(_CLAIMS.popleft())
             return port
     raise AssertionError("every port is taken")
 
