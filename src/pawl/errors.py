@@ -9,6 +9,7 @@
     ├── StateError             exit 1  the state folder is corrupt, newer than this Pawl, or held by another pawld
     ├── StageFailed            exit 1  a stage of a deploy failed; the old release goes on serving
     └── CommandFailed          exit 1  a program that Pawl ran ended badly (carries the tail of its output)
+        └── CommandTimedOut    exit 1  it was killed, for it had not ended within its time
 
 Foreign exceptions are translated where they enter and chained with ``from``.
 """
@@ -83,6 +84,10 @@ class CommandFailed(PawlError):
     def __init__(self, what: str, *, exit_status: int, why: str = "", next_step: str = "", detail: str = "") -> None:
         super().__init__(what, why=why, next_step=next_step, detail=detail)
         self.exit_status = exit_status
+
+
+class CommandTimedOut(CommandFailed):
+    """A program had not ended within its time and was killed; ``why`` says within how much."""
 
 
 _BY_KIND: dict[str, type[PawlError]] = {

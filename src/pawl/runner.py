@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pawl.errors import CommandFailed
+from pawl.errors import CommandFailed, CommandTimedOut
 
 _TAIL_BYTES = 16_384
 
@@ -48,7 +48,8 @@ async def run(
     session.
 
     Raises:
-        CommandFailed: it could not be started, ran longer than ``timeout_s``, or (with ``check``) ended non-zero.
+        CommandTimedOut: it ran longer than ``timeout_s``.
+        CommandFailed: it could not be started, or (with ``check``) ended non-zero.
     """
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600) if log else None
     pipe = asyncio.subprocess.PIPE
@@ -75,9 +76,10 @@ async def run(
         async with asyncio.timeout(timeout_s):
             output, errors = await process.communicate()
     except TimeoutError as error:
-        raise CommandFailed(
-            f"'{' '.join(argv[:4])}' ran longer than {timeout_s:g} s", exit_status=-signal.SIGKILL, detail=_tail(log)
-        ) from error
+        raise CommandTimedOut(
+            f"'{' '.join(argv[:4])}' was stopped", exit_status=-signal.SIGKILL,
+            why=f"it ran longer than {timeout_s:g} s", detail=_last_lines(_tail(log)),
+        ) from error  # fmt: skip
     finally:
         if process.returncode is None:
             _kill_session(process.pid)
@@ -85,10 +87,8 @@ async def run(
     status = process.returncode if process.returncode is not None else -signal.SIGKILL
     completed = Completed(status, _tail(log).encode() if log else output or b"", errors or b"")
     if check and status != 0:
-        said = (completed.errors or completed.output).decode("utf-8", "replace").strip()
-        raise CommandFailed(
-            f"'{' '.join(argv[:4])}' {exit_text(status)}", exit_status=status, detail="\n".join(said.splitlines()[-30:])
-        )
+        said = (completed.errors or completed.output).decode("utf-8", "replace")
+        raise CommandFailed(f"'{' '.join(argv[:4])}' {exit_text(status)}", exit_status=status, detail=_last_lines(said))
     return completed
 
 
@@ -103,6 +103,11 @@ async def _begun(creation: Coroutine[object, object, Process]) -> Process:
             _kill_session(process.pid)
             await process.wait()
         raise
+
+
+def ending(error: CommandFailed) -> str:
+    """How a program ended badly, in words; the ``why`` of one that was stopped says more."""
+    return "was stopped" if isinstance(error, CommandTimedOut) else exit_text(error.exit_status)
 
 
 def exit_text(status: int) -> str:
@@ -124,6 +129,10 @@ def exit_text(status: int) -> str:
 def _kill_session(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-30:])
 
 
 def _tail(log: Path | None) -> str:

@@ -140,11 +140,16 @@ def test_a_task_that_died_with_the_machine_is_not_run_twice(place: Path) -> None
 
 def test_a_task_that_takes_too_long_is_killed_with_its_children(place: Path) -> None:
     async def scene(rig: Rig) -> None:
-        with pytest.raises(StageFailed, match="was killed by SIGKILL"):
+        with pytest.raises(StageFailed) as caught:
             await rig.run()
+        error = caught.value
+        assert (error.what, error.why) == (
+            "the release task 'echo begun; sleep 60 & sleep 60' was stopped", "it ran longer than 1 s",
+        )  # fmt: skip
+        assert (error.detail, "raise [release] timeout_s in pawl.toml" in error.next_step) == ("begun", True)
         await until(lambda: not proc.marked("PAWL_MARK", f"{MARK}:task:"))
 
-    play(Rig(place, "sleep 60 & sleep 60", timeout_s=1), scene)
+    play(Rig(place, "echo begun; sleep 60 & sleep 60", timeout_s=1), scene)
 
 
 def test_the_notes_of_deploys_that_ended_are_removed_and_the_others_kept(place: Path) -> None:
@@ -182,6 +187,21 @@ def test_tests_have_none_of_the_settings_and_run_until_they_pass(place: Path) ->
         assert not await rig.builder.test("hello", "r1")
 
     play(Rig(place, test='echo "password: $PASSWORD$FROM"; test -e passes'), scene)
+
+
+def test_tests_that_take_too_long_are_said_to_and_which_setting_gives_them_longer(place: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        with pytest.raises(StageFailed) as caught:
+            await rig.builder.test("hello", "r1")
+        error = caught.value
+        assert (error.what, error.why, error.detail) == (
+            "the tests failed: 'echo begun; sleep 60' was stopped", "it ran longer than 1 s", "begun",
+        )  # fmt: skip
+        assert error.next_step == (
+            "see: pawl logs hello --process test; if it only needs longer: raise [build] timeout_s in pawl.toml"
+        )
+
+    play(Rig(place, test="echo begun; sleep 60", timeout_s=1), scene)
 
 
 def test_installs_and_tests_of_an_earlier_pawld_are_killed_and_its_tasks_are_not(place: Path) -> None:

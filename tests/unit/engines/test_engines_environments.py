@@ -194,10 +194,10 @@ class Kitchen:
         self.environments = Environments(self.envs, place / "cache")
         self._place = place
 
-    async def build(self, key: str, *commands: str, shell: str = "", **env: str) -> bool:
+    async def build(self, key: str, *commands: str, shell: str = "", timeout_s: float = 20, **env: str) -> bool:
         made = Recipe(key, tuple(("/bin/sh", "-c", command, "sh", VENV) for command in commands), shell)
         return await self.environments.build(
-            made, self._place, env={"PATH": os.environ["PATH"], **env}, log=self._place / "log", timeout_s=20
+            made, self._place, env={"PATH": os.environ["PATH"], **env}, log=self._place / "log", timeout_s=timeout_s
         )
 
     @property
@@ -237,6 +237,18 @@ def test_a_command_that_fails_is_named_and_the_next_try_begins_again(tmp_path: P
         assert error.detail == "no such package"
         assert not (kitchen.envs / "k" / COMPLETE).exists()
         assert await kitchen.build("k", 'mkdir "$1"')
+
+    asyncio.run(scene())
+
+
+def test_a_command_that_takes_too_long_is_said_to_and_which_setting_gives_it_longer(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with pytest.raises(StageFailed) as caught:
+            await Kitchen(tmp_path).build("k", shell="echo begun; sleep 60", timeout_s=0.5)
+        error = caught.value
+        assert error.what == "the environment could not be built: 'echo begun; sleep 60' was stopped"
+        assert (error.why, error.detail) == ("it ran longer than 0.5 s", "begun")
+        assert error.next_step.startswith("raise [build] timeout_s in pawl.toml and deploy again;")
 
     asyncio.run(scene())
 

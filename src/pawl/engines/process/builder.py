@@ -21,12 +21,13 @@ from pawl.engines.process.handles import Handle
 from pawl.engines.process.logs import LogFolder
 from pawl.engines.process.plans import MARK, Plan, Plans
 from pawl.engines.process.releases import Manifest, Releases
-from pawl.errors import CommandFailed, StageFailed
+from pawl.errors import CommandFailed, CommandTimedOut, StageFailed
 from pawl.home import Home
 from pawl.model import Commit, release_id
 from pawl.source.store import Store
 
 _TAIL_LINES = 30
+_LONGER = "; if it only needs longer: raise [{}] timeout_s in pawl.toml"
 
 
 class Builder:
@@ -98,10 +99,11 @@ class Builder:
                 timeout_s=config.build.timeout_s,
             )
         except CommandFailed as error:
+            is_late = isinstance(error, CommandTimedOut)
             raise StageFailed(
-                f"the tests failed: '{config.build.test}' {runner.exit_text(error.exit_status)}",
+                f"the tests failed: '{config.build.test}' {runner.ending(error)}",
                 why=error.why,
-                next_step=f"see: pawl logs {app} --process test",
+                next_step=f"see: pawl logs {app} --process test" + (_LONGER.format("build") if is_late else ""),
                 detail=error.detail,
             ) from error
         releases.replace_manifest(release, msgspec.structs.replace(manifest, is_tested=True))
@@ -134,7 +136,14 @@ class Builder:
             handle = Handle.spawn(
                 task.argv(command), cwd=plan.source, env={**plan.environ, MARK: mark}, log=log, on_exit=lambda: None
             )
-        status = await self._await_task(task, mark, plan.config.release.timeout_s)
+        timeout_s = plan.config.release.timeout_s
+        try:
+            status = await self._await_task(task, mark, timeout_s)
+            ending = "was interrupted and is not run twice" if status is None else runner.exit_text(status)
+            why = longer = ""
+        except TimeoutError:
+            status, ending = None, "was stopped"
+            why, longer = f"it ran longer than {timeout_s:g} s", _LONGER.format("release")
         if handle is not None:
             await handle.exited.wait()  # and what it left in its session is gone with it
         if status != 0:
@@ -142,14 +151,19 @@ class Builder:
                 line.text for file in LogFolder(log.parent).files() if file.path == log for line, _ in file.lines()
             ]
             raise StageFailed(
-                f"the release task '{command}' "
-                + ("was interrupted and is not run twice" if status is None else runner.exit_text(status)),
-                next_step=f"see: pawl logs {candidate.app} --process task",
+                f"the release task '{command}' {ending}",
+                why=why,
+                next_step=f"see: pawl logs {candidate.app} --process task{longer}",
                 detail="\n".join(map(plan.redactor.text, lines[-_TAIL_LINES:])),
             )
         return status
 
     async def _await_task(self, task: _Task, mark: str, timeout_s: float) -> int | None:
+        """The exit status of a task, None when it is gone without one.
+
+        Raises:
+            TimeoutError: it ran longer than ``timeout_s`` and has been killed.
+        """
         deadline = time.monotonic() + timeout_s
         grace = time.monotonic() + 0.5
         pause = 0.005
@@ -161,7 +175,7 @@ class Builder:
                 for pid in proc.marked(MARK, mark):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                return -signal.SIGKILL
+                raise TimeoutError
             await asyncio.sleep(pause)
             pause = min(pause * 1.2, 0.1)
         return status

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pawl import runner
-from pawl.errors import CommandFailed, StageFailed
+from pawl.errors import CommandFailed, CommandTimedOut, StageFailed
 
 COMPLETE = ".complete"
 VENV = "VENV"  # stands in a recipe for the environment's path
@@ -111,10 +111,12 @@ class Environments:
             await runner.run(argv, cwd=source, env=env, log=log, timeout_s=timeout_s)
         except CommandFailed as error:
             shown = argv[2] if argv[0] == "/bin/sh" else " ".join(["uv", *argv[1:4]])
+            is_late = isinstance(error, CommandTimedOut)
+            mend = "raise [build] timeout_s in pawl.toml" if is_late else "mend the dependencies"
             raise StageFailed(
-                f"the environment could not be built: '{shown}' {runner.exit_text(error.exit_status)}",
+                f"the environment could not be built: '{shown}' {runner.ending(error)}",
                 why=error.why,
-                next_step="mend the dependencies and deploy again; the release that was live goes on",
+                next_step=f"{mend} and deploy again; the release that was live goes on",
                 detail=error.detail,
             ) from error
 

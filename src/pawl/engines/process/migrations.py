@@ -15,7 +15,7 @@ import msgspec
 from pawl import runner
 from pawl.engines.base import MigrationPlan
 from pawl.engines.process.plans import MARK, Plan
-from pawl.errors import CommandFailed
+from pawl.errors import CommandFailed, CommandTimedOut
 
 TIMEOUT_S = 30.0
 _PROGRAM = Path(__file__).with_name("django_plan.py")
@@ -62,7 +62,7 @@ async def read(plan: Plan, *, mark: str, timeout_s: float = TIMEOUT_S) -> Migrat
         )
         answer = msgspec.json.decode(done.output, type=_Answer)
     except CommandFailed as error:
-        is_late = error.exit_status < 0
+        is_late = isinstance(error, CommandTimedOut)
         return MigrationPlan(trouble=f"it took longer than {timeout_s:g} s" if is_late else _line(plan, str(error)))
     except msgspec.DecodeError:
         return MigrationPlan(trouble=f"manage.py {runner.exit_text(done.exit_status)} before it came to an answer")
