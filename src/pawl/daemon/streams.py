@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import heapq
+import itertools
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -12,7 +13,7 @@ import msgspec
 
 from pawl.daemon import shapes
 from pawl.daemon.pawld import Pawld
-from pawl.engines.process.logs import Line, LogFile, LogFolder
+from pawl.engines.process.logs import UNDATED, Line, LogFile, LogFolder
 from pawl.ledger.events import ChangeFound, DeployEnded, DeployQueued, Switched, SwitchedBack
 from pawl.ledger.observations import Observation
 from pawl.ledger.records import Recorded
@@ -20,6 +21,7 @@ from pawl.settings.redaction import Redactor
 from pawl.settings.versions import SettingsFolder
 
 _FOLLOW_S = 0.25
+_AT_A_TIME = 200
 _LINE_BYTES = 200
 _SPECIAL = ("build", "test", "task")
 
@@ -94,18 +96,35 @@ async def log_lines(pawld: Pawld, app: str, query: LogQuery) -> AsyncIterator[by
     folder = LogFolder(pawld.home.logs(app))
     redactor = _redactor(pawld, app)
     offsets: dict[str, int] = {}
-    for number, line in enumerate(_stored(folder, query, offsets)):
-        yield _encode(line, redactor)
-        if number % 200 == 0:
-            await asyncio.sleep(0)
+    sizes: dict[str, int] = {}
+    async for line in _read_aside(_stored(folder, query, offsets), redactor):
+        yield line
     while query.follow:
         await asyncio.sleep(_FOLLOW_S)
-        for file in _files(folder, query):
-            start = offsets.get(file.path.name, 0)
-            for line, offset in file.lines(start=start):
-                if _is_whole(file, offset):
-                    offsets[file.path.name] = offset
-                    yield _encode(Line(time.time(), line.name, line.text), redactor)
+        async for line in _read_aside(_added(folder, query, offsets, sizes), redactor):
+            yield line
+
+
+async def _read_aside(lines: Iterator[Line], redactor: Redactor) -> AsyncIterator[bytes]:
+    """The lines encoded. They are read in a thread, some at a time: a long log or index must not hold up pawld."""
+    encoded = (_encode(line, redactor) for line in lines)
+    while some := await asyncio.to_thread(list, itertools.islice(encoded, _AT_A_TIME)):
+        for line in some:
+            yield line
+
+
+def _added(folder: LogFolder, query: LogQuery, offsets: dict[str, int], sizes: dict[str, int]) -> Iterator[Line]:
+    """Whole lines beyond ``offsets``, dated now, of the files that have grown beyond ``sizes``; both are kept up."""
+    for file in _files(folder, query):
+        name, size = file.path.name, file.size()
+        start = offsets.get(name, 0)
+        if size <= sizes.get(name, start):
+            continue
+        sizes[name] = size
+        for line, offset in file.lines(start=start, end=size, index=UNDATED):
+            if _is_whole(file, offset):
+                offsets[name] = offset
+                yield Line(time.time(), line.name, line.text)
 
 
 def _is_whole(file: LogFile, offset: int) -> bool:
@@ -132,8 +151,14 @@ def _stored(folder: LogFolder, query: LogQuery, offsets: dict[str, int]) -> Iter
 
 
 def _since(file: LogFile, start: int, since: float | None, offsets: dict[str, int]) -> Iterator[Line]:
+    offsets[file.path.name] = file.size()
+    if since is not None and file.last_date() < since:
+        return
+    index = file.index()
+    if since is not None:
+        start = max(start, file.offset_since(since, index))
     offsets[file.path.name] = start
-    for line, offset in file.lines(start=start):
+    for line, offset in file.lines(start=start, index=index):
         offsets[file.path.name] = offset
         if since is None or line.at >= since:
             yield line

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from pawl.daemon import streams
 from pawl.daemon.pawld import Pawld
 from pawl.daemon.streams import LogQuery
-from pawl.engines.process.logs import LogFolder
+from pawl.engines.process.logs import Index, Line, LogFile, LogFolder
 from pawl.ledger.events import AppCreated, DeployEnded, DeployQueued, SettingsChanged, StageBegan, StageEnded, Switched
 from pawl.model import DeployKind, Outcome, Stage
 from pawl.settings.versions import Settings, SettingsFolder
@@ -144,6 +146,71 @@ def test_following_from_an_empty_log_misses_nothing(place: Path, monkeypatch: py
         path.write_text("first\n")
         async with asyncio.timeout(10):
             assert json.loads(await coming)["text"] == "first"
+        await lines.aclose()  # type: ignore[attr-defined]
+
+    play(place, scene)
+
+
+def test_a_line_is_found_by_its_own_date_though_it_was_written_before_it_was_noted(place: Path) -> None:
+    async def scene(pawld: Pawld) -> None:
+        os.utime(log(pawld, "web.1", [(100, "a"), (5000, "b")]), (110, 110))
+        assert await shown(pawld, LogQuery(since=5000)) == ["web.1 b"]
+
+    play(place, scene)
+
+
+def test_a_log_that_takes_long_to_read_holds_nothing_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = LogFile.index
+
+    def slowly(self: LogFile) -> Index:
+        time.sleep(0.3)
+        return read(self)
+
+    monkeypatch.setattr(LogFile, "index", slowly)
+
+    async def scene(pawld: Pawld) -> None:
+        log(pawld, "web.1", [(100, "a"), (103, "b")])
+        reading = asyncio.ensure_future(shown(pawld, LogQuery(since=102)))
+        turns = 0
+        while not reading.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        assert (await reading, turns > 5) == (["web.1 b"], True)
+
+    play(place, scene)
+
+
+def test_what_was_last_written_before_and_what_has_not_grown_is_not_read(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_FOLLOW_S", 0.001)
+    was_read: list[str] = []
+    index, lines_of = LogFile.index, LogFile.lines
+
+    def noted_index(self: LogFile) -> Index:
+        was_read.append(self.name)
+        return index(self)
+
+    def noted_lines(self: LogFile, **part: Any) -> Iterator[tuple[Line, int]]:
+        was_read.append(self.name)
+        return lines_of(self, **part)
+
+    monkeypatch.setattr(LogFile, "index", noted_index)
+    monkeypatch.setattr(LogFile, "lines", noted_lines)
+
+    async def scene(pawld: Pawld) -> None:
+        os.utime(log(pawld, "web.1", [(100, "a"), (103, "b")]), (103, 103))
+        path = log(pawld, "web.2", [(104, "c")])
+        lines = streams.log_lines(pawld, "hello", LogQuery(since=104, follow=True))
+        async with asyncio.timeout(10):
+            assert json.loads(await anext(lines))["text"] == "c"
+            coming = asyncio.ensure_future(anext(lines))
+            await asyncio.sleep(0.1)
+            assert was_read == ["web.2", "web.2"]
+            with path.open("a") as file:
+                file.write("d\n")
+            assert json.loads(await coming)["text"] == "d"
+        assert set(was_read) == {"web.2"}
         await lines.aclose()  # type: ignore[attr-defined]
 
     play(place, scene)

@@ -140,6 +140,31 @@ def test_a_line_is_dated_by_the_first_note_that_has_it(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+SINCE = {
+    "before all": (50, "one"),
+    "when it was noted": (100, "one"),
+    "after the first note": (100.5, "two"),
+    "when the last was noted": (101, "two"),
+    "in the middle of a line": (101.5, "four"),
+    "after all notes": (103, ""),
+}
+
+
+@pytest.mark.parametrize(("since", "line"), SINCE.values(), ids=SINCE)
+def test_the_lines_since_then_begin_here(tmp_path: Path, since: float, line: str) -> None:
+    log = file(tmp_path, b"one\ntwo\nthree\nfour\n")
+    index(log, "4 100\n16 101\n19 102\n")
+    assert next(iter(texts(log, log.offset_since(since, log.index()))), "") == line
+
+
+def test_lines_are_read_with_the_index_that_is_given(tmp_path: Path) -> None:
+    log = file(tmp_path, b"one\ntwo\n")
+    index(log, "4 100\n8 101\n")
+    os.utime(log.path, (500, 500))
+    assert [line.at for line, _ in log.lines(index=([8], [300.0]))] == [300.0, 300.0]
+    assert [line.at for line, _ in log.lines(index=logs.UNDATED)] == [500.0, 500.0]
+
+
 DAMAGED = {
     "cut short in its size": ("4 100\n1", ([4], [100.0])),
     "cut short before its time": ("4 100\n14 \n20 102\n", ([4, 20], [100.0, 102.0])),
@@ -155,6 +180,8 @@ def test_a_damaged_row_of_the_index_spoils_no_other(
     log = file(tmp_path)
     index(log, text)
     assert log.index() == rows
+    os.utime(log.path, (50, 50))
+    assert log.last_date() == rows[1][-1]
 
 
 def test_sizes_are_noted_only_when_they_have_grown(tmp_path: Path) -> None:

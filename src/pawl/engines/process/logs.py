@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+Index = tuple[list[int], list[float]]
+UNDATED: Index = ([], [])
 KEPT_BYTES = 16 * 1024 * 1024
 KEPT_FILES = 12
 LONGEST_LINE_BYTES = 16_384
@@ -36,7 +38,7 @@ class Line:
 
 @dataclass(slots=True)
 class LogFile:
-    """One instance's log: where it is, and the rows of its index read so far."""
+    """One instance's log."""
 
     path: Path
     name: str
@@ -54,30 +56,41 @@ class LogFile:
         except OSError:
             return time.time()
 
-    def index(self) -> tuple[list[int], list[float]]:
-        """Sizes and the times they were noted at, both ascending."""
+    def last_date(self) -> float:
+        """No line is dated later: when it was written to last, or when that was noted."""
+        try:
+            with self.path.with_suffix(".idx").open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - 256))
+                rows = file.read().decode("ascii", "replace").splitlines()
+        except OSError:
+            rows = []
+        last = next(filter(None, map(_noted, reversed(rows))), (0, 0.0))
+        return max(self.last_write(), last[1])
+
+    def index(self) -> Index:
+        """Sizes and the times they were noted at, both ascending. Of an old log it takes a good part of a second."""
         sizes: list[int] = []
         times: list[float] = []
         try:
-            rows = self.path.with_suffix(".idx").read_text().splitlines()
+            with self.path.with_suffix(".idx").open() as rows:
+                for row in rows:  # one by one: split at once, they would hold up the other threads
+                    if noted := _noted(row):
+                        sizes.append(noted[0])
+                        times.append(noted[1])
         except OSError:
-            rows = []
-        for row in rows:
-            size, _, at = row.partition(" ")
-            try:
-                noted = int(size), float(at)
-            except ValueError:
-                continue  # a row cut short by a full disk or a kill
-            sizes.append(noted[0])
-            times.append(noted[1])
+            pass
         return sizes, times
 
-    def lines(self, *, start: int = 0, end: int | None = None) -> Iterator[tuple[Line, int]]:
+    def lines(
+        self, *, start: int = 0, end: int | None = None, index: Index | None = None
+    ) -> Iterator[tuple[Line, int]]:
         """Whole lines from a byte offset on, each with the offset behind it; the last may lack its newline.
 
-        A line over 16 kB is cut, and says by how much; bytes that are not UTF-8 are shown as replacements.
+        ``index`` is what :meth:`index` gave, where it has been asked already; with ``UNDATED`` it is not read, and the
+        lines have the date of the last write. A line over 16 kB is cut, and says by how much; bytes that are not UTF-8
+        are shown as replacements.
         """
-        sizes, times = self.index()
+        sizes, times = self.index() if index is None else index
         last_write = max(self.last_write(), times[-1] if times else 0.0)
         for offset, raw, dropped in _raw_lines(self.path, start, self.size() if end is None else end):
             place = bisect.bisect_left(sizes, offset)
@@ -86,6 +99,20 @@ class LogFile:
             if dropped:
                 text += f" … [{dropped} bytes more]"
             yield Line(at, self.name, text), offset
+
+    def offset_since(self, since: float, index: Index) -> int:
+        """Where the first line begins that was not noted before ``since`` (Unix seconds); looks back 64 kB for it."""
+        sizes, times = index
+        place = bisect.bisect_left(times, since)
+        noted = sizes[place - 1] if place else 0
+        start = max(0, noted - 65_536)
+        try:
+            with self.path.open("rb") as file:
+                file.seek(start)
+                block = file.read(noted - start)
+        except OSError:
+            return 0
+        return start + block.rfind(b"\n") + 1  # a size may have been noted in the middle of a line
 
     def tail_offset(self, count: int) -> int:
         """Where the last ``count`` lines begin; looks back 1 MB at most."""
@@ -105,6 +132,15 @@ class LogFile:
             if position < 0:
                 return start
         return start + position + 1
+
+
+def _noted(row: str) -> tuple[int, float] | None:
+    """A row of the index; None for one that a full disk or a kill cut short."""
+    size, _, at = row.partition(" ")
+    try:
+        return int(size), float(at)
+    except ValueError:
+        return None
 
 
 def _raw_lines(path: Path, start: int, end: int) -> Iterator[tuple[int, bytes, int]]:
