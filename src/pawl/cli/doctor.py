@@ -61,7 +61,8 @@ def _checks(home: Home) -> Iterator[Check]:
         yield _port(8080)
         return
     except PawlError as fault:
-        yield Check("pawld", is_good=False, finding=str(fault), next_step="pawl down, then: pawl up")
+        finding = ": ".join(filter(None, (fault.what, fault.why)))
+        yield Check("pawld", is_good=False, finding=finding, next_step=fault.next_step or "pawl down, then: pawl up")
         return
     same = running["version"] == __version__
     yield Check(

@@ -8,10 +8,12 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from pawl.client import wire
-from pawl.errors import PawlError, Unreachable, UsageError, from_dict
+from pawl.errors import PawlError, StateError, Unreachable, UsageError, from_dict
 from pawl.home import Home
 
 Json = dict[str, Any]
+_PING_S = 5.0
+_SEE_LOG = "see: log/pawld.log in the state folder"
 
 
 class Client:
@@ -20,7 +22,8 @@ class Client:
     Raises (any method):
         UsageError: a part of the path can name nothing.
         Unreachable: nothing answers at the socket.
-        PawlError: what pawld reported.
+        StateError: this user may not reach the socket.
+        PawlError: what pawld reported; or it did not answer in time, or broke off its answer.
     """
 
     def __init__(self, home: Home) -> None:
@@ -42,6 +45,7 @@ class Client:
 
         Raises:
             Unreachable: pawld went away in the middle.
+            PawlError: pawld broke off in the middle, and is there.
         """
         for line in self.raw_lines(*path, **query):
             yield json.loads(line)
@@ -52,7 +56,7 @@ class Client:
         try:
             yield from response.lines()
         except OSError as error:
-            raise _gone(self.home) from error
+            raise self._fault(error, None) from error
 
     def _call(
         self, method: str, path: tuple[str, ...], query: Json, body: Json | None, timeout_s: float | None
@@ -61,7 +65,7 @@ class Client:
         try:
             answer: Json = json.loads(response.read())
         except OSError as error:
-            raise _gone(self.home) from error
+            raise self._fault(error, timeout_s) from error
         return answer
 
     def _open(
@@ -76,10 +80,37 @@ class Client:
             response = wire.request(str(self.home.socket), method, target, body=content, timeout_s=timeout_s)
             refusal = response.read() if response.status >= 400 else None
         except OSError as error:
-            raise _gone(self.home) from error
+            raise self._fault(error, timeout_s) from error
         if refusal is not None:
             raise _reported(refusal)
         return response
+
+    def _fault(self, error: OSError, timeout_s: float | None) -> PawlError:
+        """What it means that a call came to no answer."""
+        if isinstance(error, PermissionError):
+            return StateError(
+                "the state folder belongs to another user", why=f"{self.home.path}: {error.strerror}",
+                next_step="name your own in PAWL_HOME, or run this as that user",
+            )  # fmt: skip
+        if isinstance(error, TimeoutError) and timeout_s is not None:
+            return PawlError(
+                f"pawld has not answered within {timeout_s:g} s",
+                why="it is there, and busy; what was asked for may still be done", next_step=_SEE_LOG,
+            )  # fmt: skip
+        if isinstance(error, FileNotFoundError | ConnectionRefusedError) or not self._is_there():
+            return Unreachable(
+                "pawld does not answer", why=f"nothing listens for {self.home.path}", next_step="start it: pawl up"
+            )
+        return PawlError(
+            "pawld broke off its answer", why="it is there: something failed while it answered", next_step=_SEE_LOG
+        )
+
+    def _is_there(self) -> bool:
+        try:
+            wire.request(str(self.home.socket), "GET", "/v1/ping", body=None, timeout_s=_PING_S).read()
+        except OSError:
+            return False
+        return True
 
 
 def _quoted(name: str) -> str:
@@ -94,7 +125,3 @@ def _reported(body: bytes) -> PawlError:
         return from_dict(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return PawlError("pawld gave an answer that is not its API's", why=body[:200].decode("utf-8", "replace"))
-
-
-def _gone(home: Home) -> Unreachable:
-    return Unreachable("pawld does not answer", why=f"nothing listens for {home.path}", next_step="start it: pawl up")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from pawl.client.api import Client
-from pawl.errors import PawlError, StateError, Unreachable, UsageError
+from pawl.errors import PawlError, StateError, UsageError
 from pawl.home import Home
 
 _START_S = 40.0
@@ -41,8 +41,8 @@ def start(home: Home, arguments: list[str]) -> dict[str, object]:
             answer = Client(home).get("ping", timeout_s=5)
             if answer["pid"] == process.pid:
                 return answer
-        except Unreachable:
-            pass
+        except PawlError:
+            pass  # not there yet, or too busy to answer
         if time.monotonic() > deadline:
             # To end it now would end the apps with it, which it may have taken over by now and which serve.
             raise StateError(

@@ -91,10 +91,16 @@ class LogQuery(msgspec.Struct, frozen=True):
     follow: bool = False
 
 
-async def log_lines(pawld: Pawld, app: str, query: LogQuery) -> AsyncIterator[bytes]:
-    """JSON lines ``{"at", "name", "text"}`` of an app's logs, in the order they were written, secrets masked."""
-    folder = LogFolder(pawld.home.logs(app))
-    redactor = _redactor(pawld, app)
+def log_lines(pawld: Pawld, app: str, query: LogQuery) -> AsyncIterator[bytes]:
+    """JSON lines ``{"at", "name", "text"}`` of an app's logs, in the order they were written, secrets masked.
+
+    Raises:
+        StateError: a settings version cannot be read, at once and not on the way.
+    """
+    return _log_lines(LogFolder(pawld.home.logs(app)), query, _redactor(pawld, app))
+
+
+async def _log_lines(folder: LogFolder, query: LogQuery, redactor: Redactor) -> AsyncIterator[bytes]:
     offsets: dict[str, int] = {}
     sizes: dict[str, int] = {}
     async for line in _read_aside(_stored(folder, query, offsets), redactor):

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from pawl import errors
+from pawl.client import wire
 from pawl.client.api import Client
 from pawl.errors import ConfigError, PawlError, StageFailed, StateError, Unreachable, UsageError
 from pawl.home import Home
 
 
 class Stub:
-    """Gives each connection the same bytes for an answer."""
+    """Gives each connection the same bytes for an answer; those after the first others, where they are given."""
 
-    def __init__(self, path: Path, answer: bytes) -> None:
+    def __init__(self, path: Path, answer: bytes, later: bytes | None = None) -> None:
         self.requests: list[bytes] = []
-        self._answer = answer
+        self._answers = (answer, answer if later is None else later)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -41,7 +44,7 @@ class Stub:
                 while len(body) < wanted:
                     body += connection.recv(65_536)
                 self.requests.append(head + b"\r\n\r\n" + body)
-                connection.sendall(self._answer)
+                connection.sendall(self._answers[len(self.requests) > 1])
 
     def close(self, path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as last:
@@ -52,10 +55,10 @@ class Stub:
 
 
 @contextmanager
-def answering(place: Path, answer: bytes) -> Iterator[tuple[Client, Stub]]:
+def answering(place: Path, answer: bytes, later: bytes | None = None) -> Iterator[tuple[Client, Stub]]:
     home = Home(place / "home")
     home.create()
-    stub = Stub(home.socket, answer)
+    stub = Stub(home.socket, answer, later)
     try:
         yield Client(home), stub
     finally:
@@ -159,6 +162,42 @@ def test_a_pawld_that_goes_away_in_the_middle_is_unreachable(place: Path, answer
             client.get("status")
         with pytest.raises(Unreachable):
             list(client.lines("deploys", "d1", "events"))
+
+
+SEE_LOG = "see: log/pawld.log in the state folder"
+
+
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
+def test_a_pawld_that_breaks_off_and_is_there_is_not_said_to_be_away(place: Path, answer: bytes) -> None:
+    ping = http(200, b"{}")
+    with answering(place, answer, later=ping) as (client, _), pytest.raises(PawlError) as caught:
+        list(client.lines("deploys", "d1", "events"))
+    error = caught.value
+    assert (type(error), error.what, error.next_step) == (PawlError, "pawld broke off its answer", SEE_LOG)
+
+
+def test_a_pawld_that_takes_too_long_is_not_said_to_be_away(place: Path) -> None:
+    home = Home(place / "home")
+    home.create()
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(home.socket))
+        silent.listen()
+        with pytest.raises(PawlError) as caught:
+            Client(home).post("apps", "demo", "scale", timeout_s=0.1)
+    error = caught.value
+    assert (type(error), error.what) == (PawlError, "pawld has not answered within 0.1 s")
+    assert (error.why, error.next_step) == ("it is there, and busy; what was asked for may still be done", SEE_LOG)
+
+
+def test_the_state_folder_of_another_user_is_said_to_be_one(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_arguments: object, **_options: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied")  # which root never gets
+
+    monkeypatch.setattr(wire, "request", refused)
+    home = Home(place / "home")
+    with pytest.raises(StateError, match="the state folder belongs to another user") as caught:
+        Client(home).get("status")
+    assert caught.value.why == f"{home.path}: Permission denied"
 
 
 def test_lines_are_put_together_from_the_pieces_they_came_in(place: Path) -> None:

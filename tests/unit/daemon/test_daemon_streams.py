@@ -19,7 +19,7 @@ from pawl.engines.process.logs import Index, Line, LogFile, LogFolder
 from pawl.ledger.events import AppCreated, DeployEnded, DeployQueued, SettingsChanged, StageBegan, StageEnded, Switched
 from pawl.model import DeployKind, Outcome, Stage
 from pawl.settings.versions import Settings, SettingsFolder
-from tests.unit.daemon.daemon_rig import COMMIT, play, put_live
+from tests.unit.daemon.daemon_rig import COMMIT, call, play, put_live
 
 # Logs
 
@@ -99,6 +99,20 @@ def test_secrets_are_masked_also_those_of_earlier_versions(place: Path) -> None:
             pawld.ledger.append(SettingsChanged(version=version, what="secrets", by="ada"), app="hello")
         log(pawld, "web.1", [(1, "older-secret newer-secret public-value")])
         assert await shown(pawld) == ["web.1 [secret] [secret] public-value"]
+
+    play(place, scene)
+
+
+def test_a_settings_version_that_cannot_be_read_is_answered_as_such(place: Path) -> None:
+    async def scene(pawld: Pawld) -> None:
+        pawld.ledger.append(AppCreated(), app="hello")
+        folder = SettingsFolder(pawld.home.settings("hello"))
+        folder.write(1, Settings({}, {"S": "a-secret"}))
+        pawld.ledger.append(SettingsChanged(version=1, what="secrets", by="ada"), app="hello")
+        (pawld.home.settings("hello") / "1.json").write_text("{")
+        log(pawld, "web.1", [(1, "a")])
+        status, answer = await call(pawld, "GET", "/v1/apps/hello/logs")
+        assert (status, answer["error"]["what"]) == (409, "settings version 1 cannot be read")
 
     play(place, scene)
 
