@@ -44,8 +44,8 @@ async def run(
     """Run a program in its own session and wait for it.
 
     With ``log`` stdout and stderr are appended to that file (mode 0600) and ``output`` is its last 16 kB; without it
-    both are held in memory, so only programs that say little may be run so. Cancelling kills the program's whole
-    session.
+    both are held in memory, so only programs that say little may be run so. What it leaves in its process group is
+    killed when it has ended; cancelling kills it, too.
 
     Raises:
         CommandTimedOut: it ran longer than ``timeout_s``.
@@ -81,8 +81,8 @@ async def run(
             why=f"it ran longer than {timeout_s:g} s", detail=_last_lines(_tail(log)),
         ) from error  # fmt: skip
     finally:
+        _kill_session(process.pid)
         if process.returncode is None:
-            _kill_session(process.pid)
             await process.wait()
     status = process.returncode if process.returncode is not None else -signal.SIGKILL
     completed = Completed(status, _tail(log).encode() if log else output or b"", errors or b"")

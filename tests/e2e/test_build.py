@@ -36,6 +36,13 @@ def test_the_same_commit_is_built_and_tested_once(app: App) -> None:
     assert len((app.pawl.path / f"tested-{app.name}").read_text().split()) == 1
 
 
+def test_nothing_that_installing_and_testing_started_runs_on(app: App) -> None:
+    leaving = "sleep 60 & setsid sleep 60 & sleep 0.2"
+    app.configure(more=f'[build]\ninstall = "{leaving}"\ntest = "{leaving}"\n')
+    app.deploy()
+    eventually(lambda: not [mark for mark in app.pawl.processes().values() if mark.startswith(("build:", "test:"))])
+
+
 def test_a_release_is_what_the_commit_holds_and_nothing_else(app: App) -> None:
     commit = app.configure()
     (app.repo.path / "VERSION").write_text("uncommitted")

@@ -61,6 +61,12 @@ def test_one_that_takes_too_long_is_killed_with_its_session() -> None:
     eventually(lambda: proc.marked("PAWL_TEST", mark) == {})
 
 
+def test_what_one_that_has_ended_left_in_its_group_is_killed(tmp_path: Path) -> None:
+    mark = f"left-{os.getpid()}"
+    run(*SHELL, "sleep 60 & sleep 60 &", log=tmp_path / "log", env={**os.environ, "PAWL_TEST": mark})
+    eventually(lambda: not proc.marked("PAWL_TEST", mark))
+
+
 def test_cancelling_kills_the_session() -> None:
     mark = f"cancelled-{os.getpid()}"
 

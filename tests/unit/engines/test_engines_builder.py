@@ -204,6 +204,24 @@ def test_tests_that_take_too_long_are_said_to_and_which_setting_gives_them_longe
     play(Rig(place, test="echo begun; sleep 60", timeout_s=1), scene)
 
 
+def test_what_tests_leave_running_is_killed_and_what_is_anothers_is_not(place: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        others = [
+            subprocess.Popen(["sleep", "60"], env={"PAWL_MARK": mark})  # noqa: ASYNC220
+            for mark in (f"{MARK}:test:other:r1", f"{MARK}:test:hello:r11", f"{MARK}:instance:r1", "no:test:hello:r1")
+        ]
+        try:
+            assert await rig.builder.test("hello", "r1")
+            await until(lambda: not proc.marked("PAWL_MARK", f"{MARK}:test:hello:r1").keys() - {others[1].pid})
+            assert [process.poll() for process in others] == [None] * len(others)
+        finally:
+            for process in others:
+                process.kill()
+                process.wait()
+
+    play(Rig(place, test="sleep 60 & setsid sleep 60 & sleep 0.2"), scene)
+
+
 def test_installs_and_tests_of_an_earlier_pawld_are_killed_and_its_tasks_are_not(place: Path) -> None:
     async def scene(rig: Rig) -> None:
         running = {

@@ -117,6 +117,8 @@ def test_marked_processes_are_found_with_the_rest_of_their_mark() -> None:
         assert proc.marked("PAWL_TEST_MARK", f"{os.getpid()}:one:")[process.pid] == "two"
         assert process.pid not in proc.marked("PAWL_TEST_MARK", f"{os.getpid()}:two")
         assert process.pid not in proc.marked("TEST_MARK", f"{os.getpid()}:")
+        assert proc.has_variable(process.pid, "PAWL_TEST_MARK", f"{os.getpid()}:one:two")
+        assert not proc.has_variable(process.pid, "PAWL_TEST_MARK", f"{os.getpid()}:one:")
 
 
 def test_memory_is_that_of_the_whole_tree() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import pytest
 
 from pawl.engines.process import proc
 from pawl.engines.process.handles import Handle
-from pawl.engines.process.instance import State
+from pawl.engines.process.instance import Instance, State
 from pawl.engines.process.records import Record, Records, Role
 from pawl.errors import StageFailed
 from tests.support import is_running
@@ -221,6 +222,54 @@ def test_what_comes_of_one_that_dies_depends_on_its_role(place: Path, role: Role
         assert rig.witness.told == []
 
     play(hello(place), scene)
+
+
+LEAVING = "setsid sleep 60 & echo left; exec sleep 60"
+
+
+def left_by(instance: Instance) -> set[int]:
+    """The processes of an instance that have left its session."""
+    marked = proc.marked("PAWL_MARK", f"{MARK}:instance:{instance.record.id}")
+    return set(marked).difference(proc.session_members(instance.record.pid))
+
+
+def test_what_an_instance_started_in_a_session_of_its_own_ends_with_it(place: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        ending, staying = rig.spawn("worker.1"), rig.spawn("worker.2")
+        await until(lambda: left_by(ending) and left_by(staying))
+        rig.supervisor.end([ending])
+        await rig.supervisor.wait_ended([ending])
+        await until(lambda: not left_by(ending))
+        assert len(left_by(staying)) == 1
+        assert staying.is_alive
+
+    play(hello(place, worker=LEAVING), scene)
+
+
+@pytest.mark.parametrize("role", [Role.LIVE, Role.TRIAL, Role.WARM])
+def test_it_ends_also_with_an_instance_that_dies(place: Path, role: Role) -> None:
+    async def scene(rig: Rig) -> None:
+        instance = rig.spawn("worker.1", role=role)
+        await until(lambda: left_by(instance))
+        os.kill(instance.record.pid, signal.SIGKILL)
+        await until(lambda: not left_by(instance))
+
+    play(hello(place, worker=LEAVING), scene)
+
+
+def test_it_ends_also_with_an_instance_that_an_earlier_pawld_started(place: Path) -> None:
+    async def scene(rig: Rig) -> None:
+        rig.spawn("worker.1")
+        children = leave(rig)
+        rig.supervisor.adopt()
+        (instance,) = rig.supervisor.all()
+        await until(lambda: left_by(instance))
+        await rig.supervisor.end_all()
+        await until(lambda: not left_by(instance))
+        for child in children:
+            child.wait()
+
+    play(hello(place, worker=LEAVING), scene)
 
 
 # The next pawld

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,7 +17,7 @@ from pawl.config.load import parse
 from pawl.engines.base import Candidate
 from pawl.engines.process import environments, proc
 from pawl.engines.process.environments import Environments
-from pawl.engines.process.handles import Handle
+from pawl.engines.process.handles import Handle, kill_marked
 from pawl.engines.process.logs import LogFolder
 from pawl.engines.process.plans import MARK, Plan, Plans
 from pawl.engines.process.releases import Manifest, Releases
@@ -71,10 +71,11 @@ class Builder:
         )
         self._environments.in_use.add(recipe.key)
         try:
-            await self._environments.build(
-                recipe, source, log=self._log(app, "build", release), timeout_s=config.build.timeout_s,
-                env={**self._plans.build_environ(app, release, config), MARK: f"{self._mark}:build:{release}"},
-            )  # fmt: skip
+            async with _leaving_nothing(f"{self._mark}:build:{app}:{release}") as marked:
+                await self._environments.build(
+                    recipe, source, log=self._log(app, "build", release), timeout_s=config.build.timeout_s,
+                    env={**self._plans.build_environ(app, release, config), **marked},
+                )  # fmt: skip
             releases.finish(release, Manifest(commit=commit, folder=app, files=files, environment=recipe.key))
         finally:
             self._environments.in_use.discard(recipe.key)
@@ -91,13 +92,14 @@ class Builder:
             return False
         log = self._log(app, "test", release)
         try:
-            await runner.run(
-                ["/bin/sh", "-c", config.build.test],
-                cwd=releases.source(release),
-                env={**self._plans.build_environ(app, release, config), MARK: f"{self._mark}:test:{release}"},
-                log=log,
-                timeout_s=config.build.timeout_s,
-            )
+            async with _leaving_nothing(f"{self._mark}:test:{app}:{release}") as marked:
+                await runner.run(
+                    ["/bin/sh", "-c", config.build.test],
+                    cwd=releases.source(release),
+                    env={**self._plans.build_environ(app, release, config), **marked},
+                    log=log,
+                    timeout_s=config.build.timeout_s,
+                )
         except CommandFailed as error:
             is_late = isinstance(error, CommandTimedOut)
             raise StageFailed(
@@ -190,6 +192,15 @@ class Builder:
         for path in self._tasks.glob("*"):
             if path.name.partition("-")[0] not in unfinished:
                 path.unlink(missing_ok=True)
+
+
+@contextlib.asynccontextmanager
+async def _leaving_nothing(mark: str) -> AsyncIterator[Mapping[str, str]]:
+    """The variable for programs that are run to their end; what they have left running is killed then."""
+    try:
+        yield {MARK: mark}
+    finally:
+        await asyncio.to_thread(kill_marked, MARK, mark)
 
 
 class _Task:

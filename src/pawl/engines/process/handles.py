@@ -136,6 +136,21 @@ class Handle:
         self.send(signal.SIGKILL)
 
 
+def kill_marked(variable: str, value: str) -> None:
+    """SIGKILL to every process whose environment has just this: what left the session of who started it, too.
+
+    Reads all of ``/proc``, which takes some milliseconds.
+    """
+    for pid in proc.marked(variable, value):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            pidfd = os.pidfd_open(pid)
+            try:
+                if proc.has_variable(pid, variable, value):  # asked once the pid cannot change hands
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            finally:
+                os.close(pidfd)
+
+
 def _signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

@@ -121,15 +121,23 @@ def marked(variable: str, value: str) -> dict[int, str]:
     needle = f"{variable}={value}".encode()
     found: dict[int, str] = {}
     for pid in _all_pids():
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                entries = file.read().split(b"\0")
-        except OSError:
-            continue
-        for entry in entries:
+        for entry in _environ(pid):
             if entry.startswith(needle):
                 found[pid] = entry[len(needle) :].decode("utf-8", "replace")
     return found
+
+
+def has_variable(pid: int, variable: str, value: str) -> bool:
+    """Whether a process was started with ``variable=value`` in its environment."""
+    return f"{variable}={value}".encode() in _environ(pid)
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read().split(b"\0")
+    except OSError:
+        return []
 
 
 def _all_pids() -> list[int]:

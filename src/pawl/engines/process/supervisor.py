@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pawl.config.schema import Health, Process
 from pawl.engines.process import health, launch, proc
-from pawl.engines.process.handles import Handle
+from pawl.engines.process.handles import Handle, kill_marked
 from pawl.engines.process.instance import Instance, State
 from pawl.engines.process.logs import LogFolder
 from pawl.engines.process.plans import MARK, Plan, Plans
@@ -138,7 +138,7 @@ class Supervisor:
         )  # fmt: skip
         instance = Instance(record, plan, records=self._records, started_monotonic=time.monotonic())
         environ = plan.process_environ(process, name=name, address=address)
-        environ[MARK] = f"{self._mark}:instance:{instance_id}"
+        environ[MARK] = self._mark_of(instance_id)
         instance.handle = Handle.spawn(
             launch.argv(process.command), cwd=plan.source, env=environ, log=log,
             on_exit=lambda: self._on_exit(instance),
@@ -316,6 +316,8 @@ class Supervisor:
             if is_draining and instance.is_web:
                 await self.wait_drained(instance, record.stop_timeout_s)
             await instance.handle.end(timeout_s=record.stop_timeout_s, to_children=record.is_compound)
+        if instance.handle is not None:
+            await self._kill_left(instance)
         self.forget(instance)
 
     async def wait_drained(self, instance: Instance, timeout_s: float) -> bool:
@@ -338,7 +340,16 @@ class Supervisor:
         while any(instance.state is not State.ENDED for instance in instances):
             await asyncio.sleep(_DRAIN_POLL_S)
 
+    async def _kill_left(self, instance: Instance) -> None:
+        """Kill what an instance that has ended started in sessions of its own."""
+        await asyncio.to_thread(kill_marked, MARK, self._mark_of(instance.record.id))
+
+    def _mark_of(self, instance_id: str) -> str:
+        return f"{self._mark}:instance:{instance_id}"
+
     def _on_exit(self, instance: Instance) -> None:
+        if instance.record.role is not Role.ENDING:  # where it is, its end is waited for
+            self._hold(self._kill_left(instance), self._endings)
         instance.exit_text = instance.handle.exit_text if instance.handle else "ended"
         Path(self._records.socket(instance.record.id)).unlink(missing_ok=True)
         match instance.record.role:
