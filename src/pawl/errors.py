@@ -20,8 +20,8 @@ from __future__ import annotations
 def encodable(text: str) -> str:
     """The text with ``?`` for what UTF-8 cannot hold: file names and names of people may be bytes of any kind.
 
-    >>> encodable("caf\udce9, café")
-    'caf?, café'
+    >>> encodable("café, caf" + chr(0xDCE9))
+    'café, caf?'
     """
     return text.encode("utf-8", "replace").decode()
 
