@@ -51,8 +51,8 @@ class PawldPlace:
     def on_look(self, follower: Callable[[str, str, Observation], None]) -> Callable[[], None]:
         return self._pawld.board.subscribe(follower)
 
-    def log_lines(self, app: str, *, since: float, until: float, most: int) -> list[tuple[float, str, str]]:
-        return lines_between(self._pawld, app, since=since, until=until, most=most)
+    async def log_lines(self, app: str, *, since: float, until: float, most: int) -> list[tuple[float, str, str]]:
+        return await lines_between(self._pawld, app, since=since, until=until, most=most)
 
     def roll_back(self, app: str, *, asked_by: str) -> str:
         return self._pawld.deploys.roll_back(app, to=None, asked_by=asked_by)

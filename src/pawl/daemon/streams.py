@@ -190,23 +190,31 @@ def _redactor(pawld: Pawld, app: str) -> Redactor:
     return Redactor(values)
 
 
-def lines_between(pawld: Pawld, app: str, *, since: float, until: float, most: int) -> list[tuple[float, str, str]]:
+async def lines_between(
+    pawld: Pawld, app: str, *, since: float, until: float, most: int
+) -> list[tuple[float, str, str]]:
     """What an app's instances wrote in a span: at, name, text, secrets masked, oldest first.
 
     At most ``most`` lines, those in the middle of the span; of each file no more is read than so
-    many ordinary lines take.
+    many ordinary lines take, and in a thread.
     """
-    folder = LogFolder(pawld.home.logs(app))
+    folder, redactor = LogFolder(pawld.home.logs(app)), _redactor(pawld, app)
+    lines = await asyncio.to_thread(_lines_between, folder, since, until, most)
+    return [(line.at, line.name, redactor.text(line.text)) for line in lines]
+
+
+def _lines_between(folder: LogFolder, since: float, until: float, most: int) -> list[Line]:
     found: list[Line] = []
     for file in _files(folder, LogQuery()):
+        if file.last_date() < since:
+            continue
         begin, end = _part(file, since, until, most)
         lines = [line for line, _ in file.lines(start=begin, end=end) if since <= line.at <= until]
         found += lines
     found.sort(key=lambda line: line.at)
     middle = bisect.bisect_left(found, (since + until) / 2, key=lambda line: line.at)
     first = max(0, min(middle - most // 2, len(found) - most))
-    redactor = _redactor(pawld, app)
-    return [(line.at, line.name, redactor.text(line.text)) for line in found[first : first + most]]
+    return found[first : first + most]
 
 
 def _part(file: LogFile, since: float, until: float, most: int) -> tuple[int, int]:

@@ -42,7 +42,7 @@ class Place(Protocol):
     def on_look(self, follower: Callable[[str, str, Observation], None]) -> Callable[[], None]:
         """Call ``follower`` with deploy, time and observation at every look; returns what ends that (idempotent)."""
 
-    def log_lines(self, app: str, *, since: float, until: float, most: int) -> list[tuple[float, str, str]]:
+    async def log_lines(self, app: str, *, since: float, until: float, most: int) -> list[tuple[float, str, str]]:
         """What the app's instances wrote in a span (Unix times): at, name, text; secrets masked, oldest first.
 
         At most ``most`` lines, those in the middle of the span.

@@ -152,7 +152,7 @@ class Dashboard:
             view = self._place.ledger.deploy(name)
             if view is None:
                 raise LookupError(name)
-            return deploy_page.fragments(now, await deploy_page.values(now, view))
+            return await deploy_page.fragments(now, await deploy_page.values(now, view))
 
         found = {"home": (home, 5.0), "app": (app, 5.0), "deploy": (deploy, 2.0)}.get(kind)
         if found is None or len(subject) > 200:

@@ -69,7 +69,7 @@ class FakePlace:
     def on_look(self, follower: Callable[[str, str, Observation], None]) -> Callable[[], None]:
         return lambda: None
 
-    def log_lines(self, app: str, *, since: float, until: float, most: int) -> list[tuple[float, str, str]]:
+    async def log_lines(self, app: str, *, since: float, until: float, most: int) -> list[tuple[float, str, str]]:
         return self.lines
 
     def roll_back(self, app: str, *, asked_by: str) -> str:

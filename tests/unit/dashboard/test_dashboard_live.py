@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from pawl.dashboard.live import MOST_WAITING, Hub, Stream, Subscriber
-from pawl.model import Outcome
+from pawl.ledger.events import MigrationsFound, StageBegan, Switched
+from pawl.model import Outcome, Stage
 from tests.unit.dashboard.dashboard_rig import Browser, Rig
 
 
@@ -216,6 +217,35 @@ def test_an_event_of_the_ledger_moves_the_pages_that_show_it(place: Path) -> Non
         assert set(one.fragments[0]) == {f"part-{name}" for name in parts}
         rig.dashboard.revoke()  # which ends the streams too
         await asyncio.wait_for(asyncio.gather(*(follower.task for follower in followers)), 20)
+
+    asyncio.run(scene())
+
+
+def test_what_is_about_to_be_migrated_and_the_logs_around_the_switch_come_while_one_looks(place: Path) -> None:
+    async def scene() -> None:
+        rig = Rig(place)
+        rig.deployed()
+        deploy = rig.queued("The next", StageBegan(stage=Stage.BUILT))
+        browser = Browser(rig.dashboard.application())
+        browser.cookies["pawl_8090"] = rig.sessions.cookie()
+        one = Follower(browser.app, browser.scope("GET", f"/live?page=deploy:{deploy}", {"host": browser.host}))
+
+        def shown(part: str, text: str) -> bool:
+            return any(text in sent.get(part, "") for sent in one.fragments)
+
+        await until(lambda: shown("part-logs", "It does not serve all requests yet"))
+        rig.place.lines = [(rig.clock.now, "web.1", "up <b>")]
+        for event in (MigrationsFound(pending=("feeds.0002",)), Switched(release="r2", settings=0, commit="")):
+            rig.place.ledger.append(event, app="shop", deploy=deploy)
+        await until(lambda: shown("part-logs", "up &lt;b&gt;") and shown("part-change", "feeds.0002"))
+        rig.clock.now += 3600
+        rig.place.lines = [(rig.clock.now, "web.1", "long after")]
+        sent = len(one.fragments)
+        rig.place.ledger.append(StageBegan(stage=Stage.OBSERVED), app="shop", deploy=deploy)
+        await until(lambda: len(one.fragments) > sent)
+        assert not shown("part-logs", "long after"), "the logs around a switch do not change any more"
+        rig.dashboard.revoke()
+        await asyncio.wait_for(one.task, 20)
 
     asyncio.run(scene())
 

@@ -52,7 +52,8 @@ async def page(visit: Visit, request: Request) -> Response:
     view = visit.deploy(request.path_params["deploy"])
     shown = await values(visit, view)
     live = f"deploy:{view.id}" if is_moving(visit, view) else ""
-    return visit.page(request, "deploy.html", {**shown, "live": live, "here": "apps", "logs": logs(visit, view)})
+    told = {"live": live, "here": "apps", "logs": await logs(visit, view)}
+    return visit.page(request, "deploy.html", {**shown, **told})
 
 
 def is_moving(visit: Visit, deploy: DeployView) -> bool:
@@ -86,13 +87,13 @@ async def values(visit: Visit, deploy: DeployView) -> dict[str, Any]:
     }
 
 
-def fragments(visit: Visit, shown: dict[str, Any]) -> dict[str, str]:
+async def fragments(visit: Visit, shown: dict[str, Any]) -> dict[str, str]:
     """The parts of the page that move, by the id they have in it."""
     deploy: DeployView = shown["deploy"]
     at = deploy.switched_at or deploy.ended_at
     moving = {}
     if at is None or visit.clock.now < unix(at) + _LOG_AFTER_S + _LOG_GRACE_S:
-        moving["part-logs"] = visit.text("parts/logs.html", {**shown, "logs": logs(visit, deploy)})
+        moving["part-logs"] = visit.text("parts/logs.html", {**shown, "logs": await logs(visit, deploy)})
     return moving | {
         "part-state": visit.text("parts/deploy_state.html", shown),
         "part-actions": visit.text("parts/deploy_actions.html", shown),
@@ -103,13 +104,13 @@ def fragments(visit: Visit, shown: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def logs(visit: Visit, deploy: DeployView) -> Sequence[tuple[float, str, str]]:
+async def logs(visit: Visit, deploy: DeployView) -> Sequence[tuple[float, str, str]]:
     """What the app's instances wrote around the switch, or around the end of a deploy that never came so far."""
     at = deploy.switched_at or deploy.ended_at
     if at is None:
         return []
     middle = unix(at)
-    return visit.place.log_lines(
+    return await visit.place.log_lines(
         deploy.app, since=middle - _LOG_BEFORE_S, until=middle + _LOG_AFTER_S, most=_LOG_MOST
     )  # fmt: skip
 
