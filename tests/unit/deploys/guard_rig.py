@@ -27,10 +27,11 @@ GOOD = replace(FULL, observe=Observe(duration_s=10.0))
 
 
 class Traffic:
-    """A source by which every release has always served ten good requests a second; none once it is ``idle``."""
+    """A source by which every release has always served ``per_s`` good requests a second; none once it is ``idle``."""
 
     def __init__(self) -> None:
         self.is_idle = False
+        self.per_s = 10
 
     def check(self) -> None: ...
 
@@ -40,7 +41,7 @@ class Traffic:
     def window(
         self, app: str, *, began: float, ended: float, release: str | None = None, route: str | None = None
     ) -> Window:
-        count = 0 if self.is_idle else int((ended - began) * 10)
+        count = 0 if self.is_idle else int((ended - began) * self.per_s)
         tally = Tally(lanes.of_counts({class_of(200): count}), Histogram(lanes.of_counts({bucket_of(0.05): count})))
         return Window(app, began, ended, tally, release, route)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from pawl.config.schema import Observe
 from pawl.deploys import observing, precedents
 from pawl.deploys.board import Board
 from pawl.deploys.guard import Guard
@@ -133,9 +134,10 @@ def test_a_deploy_that_waits_cuts_the_watch_short_only_once_the_checks_have_answ
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(rig.engine, "check", slow)
-            deploy = rig.ask("r2", BROKEN)
+            traffic.per_s = 500  # so that it is soon shown to be good
+            deploy = rig.ask("r2", replace(BROKEN, observe=Observe(duration_s=90.0)))
             rig.ask("r3", CHECKED)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not (seen := board.latest(deploy)) or seen[1].verdict != "keep":
                     await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
