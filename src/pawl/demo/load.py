@@ -49,7 +49,9 @@ class Load:
     one that the server is seen to have closed before a request was sent on it, as HTTP lets it.
     """
 
-    def __init__(self, url: str, *, rate: float, connections: int = 8, paths: Sequence[str] = ("/",)) -> None:
+    CONNECTIONS = 8
+
+    def __init__(self, url: str, *, rate: float, connections: int = CONNECTIONS, paths: Sequence[str] = ("/",)) -> None:
         parts = urlsplit(url)
         self._host = parts.hostname or "localhost"
         self._port = parts.port or 80
