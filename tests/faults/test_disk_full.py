@@ -28,7 +28,7 @@ def small_disk() -> Iterator[Path]:
     if done.returncode != 0:
         path.rmdir()
         lacking(
-            f"a small tmpfs to fill needs root: sudo .venv/bin/pytest {Path(__file__).name} ({done.stderr.strip()})"
+            "only root can mount the small tmpfs that is filled: sudo .venv/bin/pytest tests/faults/test_disk_full.py"
         )
     yield path
     eventually(lambda: subprocess.run(["umount", str(path)], capture_output=True).returncode == 0)
