@@ -21,7 +21,6 @@ from pawl.home import Home
 _UNIT = """\
 [Unit]
 Description=Pawl, continuous deployment ({home})
-Documentation=https://pypi.org/project/pawl-deploy/
 StartLimitIntervalSec=0
 After=network-online.target{database}
 Wants=network-online.target

@@ -148,7 +148,7 @@ def newer(server: Server, place: str, version: int, newest: int) -> StateError:
     return StateError(
         f"the ledger of {place} in {described(server)} was written by a newer Pawl",
         why=f"it has version {version}, this Pawl knows versions up to {newest}",
-        next_step="install that Pawl again (pip install --upgrade pawl-deploy); what was recorded before is in "
+        next_step="install that Pawl again (docs/operations.md, Upgrading Pawl); what was recorded before is in "
         f"events_before_v{newest + 1}, if it was copied",
     )
 

@@ -46,7 +46,7 @@ def prepare(
         raise StateError(
             f"the ledger {path} was written by a newer Pawl",
             why=f"it has version {version}, this Pawl knows versions up to {newest}",
-            next_step="install that Pawl again (pip install --upgrade pawl-deploy), "
+            next_step="install that Pawl again (docs/operations.md, Upgrading Pawl), "
             f"or put back the copy {path.name}.before-v{newest + 1} if there is one",
         )
     if version:

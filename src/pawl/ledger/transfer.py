@@ -117,7 +117,7 @@ class Incoming:
             raise UsageError(
                 f"{self._name} was written by a newer Pawl",
                 why=f"its ledger has version {header.version}, this Pawl knows versions up to {VERSION}",
-                next_step="install that Pawl: pip install --upgrade pawl-deploy",
+                next_step="install that Pawl (docs/operations.md, Upgrading Pawl)",
             )
         if header.events < 0 or any(MIGRATIONS[header.version - 1 :]):
             raise UsageError(

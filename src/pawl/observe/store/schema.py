@@ -104,7 +104,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         raise StateError(
             f"the signal store {path} was written by a newer Pawl",
             why=f"it has version {version}, this Pawl knows versions up to {_VERSION}",
-            next_step="install that Pawl again (pip install --upgrade pawl-deploy)",
+            next_step="install that Pawl again (docs/operations.md, Upgrading Pawl)",
         )
     if is_empty:
         db.execute("PRAGMA page_size = 8192")
