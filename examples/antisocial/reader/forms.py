@@ -55,8 +55,7 @@ class ImportForm(forms.Form):
 class SignUpForm(BaseUserCreationForm):
     """A new account."""
 
-    class Meta:
-        model = User
+    class Meta(BaseUserCreationForm.Meta):
         fields = ["username", "email"]
 
     def __init__(self, *args: object, **kwargs: object) -> None:

@@ -71,6 +71,14 @@ class SignUpTests(TestCase):
                 self.assertContains(self.client.post(SIGN_UP, NEW | change), why, status_code=422)
         self.assertEqual(User.objects.count(), 1)
 
+    def test_a_name_is_the_same_in_other_forms_of_its_letters(self) -> None:
+        self.client.post(SIGN_UP, NEW | {"username": "\N{LATIN SMALL LIGATURE FI}nn"})
+        self.client.logout()
+        self.assertContains(self.client.post(SIGN_UP, NEW | {"username": "finn"}), "is taken", status_code=422)
+        for name in ("finn", "\N{LATIN SMALL LIGATURE FI}nn"):
+            self.assertRedirects(self.client.post(LOG_IN, {"username": name, "password": PASSWORD}), STREAM)
+            self.client.logout()
+
 
 class LogInTests(TestCase):
     @classmethod
