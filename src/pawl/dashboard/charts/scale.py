@@ -116,6 +116,10 @@ def known(value: float | None) -> float | None:
 def ticks(unit: Unit, values: Iterable[float], *, most: int = 5) -> list[float]:
     """Round values, increasing, for an axis that holds zero and all of ``values``; two to ``most`` + 1 of them.
 
+    Whole numbers of things get no halves between.
+
+    >>> ticks("count", [0.0, 2.0]), ticks("count", [0.5, 2.0])
+    ([0.0, 1.0, 2.0], [0.0, 0.5, 1.0, 1.5, 2.0])
     >>> ticks("seconds", [0.03, 0.41])
     [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
     >>> ticks("share", [0.0]), ticks("count", [-3.0, 6.0])
@@ -126,11 +130,14 @@ def ticks(unit: Unit, values: Iterable[float], *, most: int = 5) -> list[float]:
     if high - low < _LEAST_TOP[unit] * 1e-6:
         high = _LEAST_TOP[unit]
     worth = Scale.of(unit, max(high, -low)).worth
+    least = 1 / worth if unit == "count" and all(value == int(value) for value in found) else 0.0
     low, high = low / worth, high / worth
     size = 10.0 ** (math.floor(math.log10((high - low) / most)) - 1)
     while True:
         for factor in _FACTORS:
             step = factor * size
+            if step < least:
+                continue
             first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
             if last - first <= most:
                 return [_rounded(place * step, step) * worth for place in range(first, last + 1)]
