@@ -18,6 +18,14 @@ def heir() -> User | None:
     return User.objects.order_by("pk").first() if is_first_visit() else None
 
 
+def normal(name: str) -> str:
+    """A user name as accounts have it, and as Django's forms make it: the same for other forms of the same letters.
+
+    What is too long for a name stays as it is: it is nobody's, and work for nothing.
+    """
+    return User.normalize_username(name) if len(name) <= User.username.field.max_length else name
+
+
 def make_first(name: str, password: str) -> User | None:
     """Make the first account, or do nothing if there is one.
 
@@ -26,7 +34,7 @@ def make_first(name: str, password: str) -> User | None:
     if not is_first_visit():
         return None
     user = heir() or User()
-    user.username = name
+    user.username = normal(name)
     try:
         validate_password(password, user)
     except ValidationError as error:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.http import HttpRequest
 from django.utils import timezone
 
+from reader.accounts import normal
 from reader.models import FailedLogin
 
 WITHIN = timedelta(minutes=15)
@@ -29,7 +30,7 @@ class Attempt:
     @classmethod
     def of(cls, request: HttpRequest, account: str, *, door: str) -> Attempt:
         """The attempt that ``request`` is."""
-        where, name = address_of(request), account.strip().casefold()
+        where, name = address_of(request), normal(account.strip()).casefold()
         return cls(_key(door, where, name), _key(door, where), _key(door, "", name))
 
     def is_too_many(self) -> bool:

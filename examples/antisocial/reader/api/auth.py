@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from reader import limits
+from reader.accounts import normal
 from reader.models import AppPassword
 
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that is mistaken for another when typed into a phone
@@ -46,7 +47,7 @@ def make_password(user: User, name: str) -> str:
 @require_POST
 def client_login(request: HttpRequest) -> HttpResponse:
     """``Email`` (a user name) and ``Passwd`` (an app password) for a token; plain lines, or JSON if asked for."""
-    name, password = request.POST.get("Email", ""), request.POST.get("Passwd", "")
+    name, password = normal(request.POST.get("Email", "")), request.POST.get("Passwd", "")
     attempt = limits.Attempt.of(request, name, door="api")
     if attempt.is_too_many():
         headers = {"Retry-After": limits.RETRY_AFTER}

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from reader import limits, reading
 from reader.accounts import make_first
+from reader.api.auth import make_password
 from reader.middleware import solo_user
 from reader.models import AppPassword, FailedLogin
 from reader.tests.rows import make_entries, make_reader, subscribed_to
@@ -20,6 +21,7 @@ from reader.tests.rows import make_entries, make_reader, subscribed_to
 LOG_IN, SIGN_UP, ACCOUNT, RESET = (reverse(f"reader:{name}") for name in ("login", "sign-up", "account", "reset"))
 STREAM = reverse("reader:stream")
 PASSWORD = "a long password"
+FINN = "\N{LATIN SMALL LIGATURE FI}nn"
 NEW = {"username": "ada", "email": "ada@example.org", "password1": PASSWORD, "password2": PASSWORD}
 
 
@@ -52,6 +54,10 @@ class FirstVisitTests(TestCase):
         self.assertIsNone(make_first("eve", PASSWORD))
         self.assertTrue(self.client.login(username="ada", password=PASSWORD))
 
+    def test_the_environment_may_write_the_name_in_other_forms_of_its_letters(self) -> None:
+        make_first(FINN, PASSWORD)
+        self.assertRedirects(self.client.post(LOG_IN, {"username": FINN, "password": PASSWORD}), STREAM)
+
     def test_a_weak_password_in_the_environment_is_refused(self) -> None:
         with self.assertRaisesMessage(ImproperlyConfigured, "FIRST_PASSWORD is too weak"):
             make_first("ada", "12345")
@@ -72,12 +78,15 @@ class SignUpTests(TestCase):
         self.assertEqual(User.objects.count(), 1)
 
     def test_a_name_is_the_same_in_other_forms_of_its_letters(self) -> None:
-        self.client.post(SIGN_UP, NEW | {"username": "\N{LATIN SMALL LIGATURE FI}nn"})
+        self.client.post(SIGN_UP, NEW | {"username": FINN})
+        password = make_password(User.objects.get(), "phone")
         self.client.logout()
         self.assertContains(self.client.post(SIGN_UP, NEW | {"username": "finn"}), "is taken", status_code=422)
-        for name in ("finn", "\N{LATIN SMALL LIGATURE FI}nn"):
+        for name in ("finn", FINN):
             self.assertRedirects(self.client.post(LOG_IN, {"username": name, "password": PASSWORD}), STREAM)
             self.client.logout()
+            answer = self.client.post("/accounts/ClientLogin", {"Email": name, "Passwd": password})
+            self.assertContains(answer, "Auth=")
 
 
 class LogInTests(TestCase):
@@ -111,8 +120,9 @@ class LogInTests(TestCase):
     def test_whoever_guesses_has_to_wait_and_others_do_not(self) -> None:
         for _ in range(limits.MOST_OF_BOTH):
             self.assertContains(self.attempt(password="guess"), "correct", status_code=422)
-        answer = self.attempt()
-        self.assertContains(answer, "Too many attempts", status_code=429)
+        for name in ("ada", "\N{FULLWIDTH LATIN SMALL LETTER A}da"):
+            answer = self.attempt(name)
+            self.assertContains(answer, "Too many attempts", status_code=429)
         self.assertTrue(answer["Retry-After"].isdecimal())
         self.assertEqual(self.attempt(address="192.0.2.2").status_code, 302)
 
