@@ -136,10 +136,8 @@ def ticks(unit: Unit, values: Iterable[float], *, most: int = 5) -> list[float]:
     while True:
         for factor in _FACTORS:
             step = factor * size
-            if step < least:
-                continue
             first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-            if last - first <= most:
+            if step >= least and last - first <= most:
                 return [_rounded(place * step, step) * worth for place in range(first, last + 1)]
         size *= 10
 

@@ -28,7 +28,7 @@ def table(chart: Chart, *, zone: tzinfo | None) -> str:
     steps = times.rows(chart.began, chart.step_s, chart.steps, zone)
     rows = "".join(f"<tr><th scope=row>{at}<td>{'<td>'.join(found)}" for at, *found in zip(steps, *cells, strict=False))
     return (
-        f'<details class="figures"><summary>Figures</summary><table><caption>{escaped(chart.title)}, '
+        f'<details class="table"><summary>Figures</summary><table><caption>{escaped(chart.title)}, '
         f"each from the time in its row on</caption><thead><tr><th scope=col>Time{heads}</thead>"
         f"<tbody>{rows}</tbody></table></details>"
     )
