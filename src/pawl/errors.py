@@ -16,6 +16,9 @@ Foreign exceptions are translated where they enter and chained with ``from``.
 
 from __future__ import annotations
 
+INSTALLING = "docs/operations.md, Upgrading Pawl"
+"""Where to read how another version of Pawl is installed."""
+
 
 def encodable(text: str) -> str:
     """The text with ``?`` for what UTF-8 cannot hold: file names and names of people may be bytes of any kind.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
-from pawl.errors import StateError, UsageError
+from pawl.errors import INSTALLING, StateError, UsageError
 from pawl.ledger import reading, views
 from pawl.ledger.database import Database
 from pawl.ledger.postgres_errors import VARIABLE, described
@@ -148,7 +148,7 @@ def newer(server: Server, place: str, version: int, newest: int) -> StateError:
     return StateError(
         f"the ledger of {place} in {described(server)} was written by a newer Pawl",
         why=f"it has version {version}, this Pawl knows versions up to {newest}",
-        next_step="install that Pawl again (docs/operations.md, Upgrading Pawl); what was recorded before is in "
+        next_step=f"install that Pawl again ({INSTALLING}); what was recorded before is in "
         f"events_before_v{newest + 1}, if it was copied",
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from pawl.errors import StateError
+from pawl.errors import INSTALLING, StateError
 from pawl.ledger.database import Database
 from pawl.ledger.schema import MIGRATIONS, RECORD, VERSION, Migration, create_views
 from pawl.ledger.sqlite_errors import damaged
@@ -46,7 +46,7 @@ def prepare(
         raise StateError(
             f"the ledger {path} was written by a newer Pawl",
             why=f"it has version {version}, this Pawl knows versions up to {newest}",
-            next_step="install that Pawl again (docs/operations.md, Upgrading Pawl), "
+            next_step=f"install that Pawl again ({INSTALLING}), "
             f"or put back the copy {path.name}.before-v{newest + 1} if there is one",
         )
     if version:

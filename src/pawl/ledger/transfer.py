@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
-from pawl.errors import StateError, UsageError
+from pawl.errors import INSTALLING, StateError, UsageError
 from pawl.ledger.database import Database
 from pawl.ledger.events import decoded, kind_of
 from pawl.ledger.records import Entry, deploy_number, incident_number
@@ -117,7 +117,7 @@ class Incoming:
             raise UsageError(
                 f"{self._name} was written by a newer Pawl",
                 why=f"its ledger has version {header.version}, this Pawl knows versions up to {VERSION}",
-                next_step="install that Pawl (docs/operations.md, Upgrading Pawl)",
+                next_step=f"install that Pawl ({INSTALLING})",
             )
         if header.events < 0 or any(MIGRATIONS[header.version - 1 :]):
             raise UsageError(

@@ -20,7 +20,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from pawl.errors import StateError
+from pawl.errors import INSTALLING, StateError
 from pawl.observe.store.errors import damaged
 
 HOUR_S, DAY_S = 3600, 86_400
@@ -104,7 +104,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         raise StateError(
             f"the signal store {path} was written by a newer Pawl",
             why=f"it has version {version}, this Pawl knows versions up to {_VERSION}",
-            next_step="install that Pawl again (docs/operations.md, Upgrading Pawl)",
+            next_step=f"install that Pawl again ({INSTALLING})",
         )
     if is_empty:
         db.execute("PRAGMA page_size = 8192")
